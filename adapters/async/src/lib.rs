@@ -1,0 +1,2 @@
+//! The runtime-neutral, poll-based driver.
+#![no_std]
