@@ -1,0 +1,54 @@
+//! Output memory that the caller lends: frames are appended whole or not at all.
+
+use crate::error::SendError;
+
+/// A lent slice that fills from the front. What [`written`](Self::written) gives is to be sent in order.
+#[derive(Debug)]
+pub struct Output<'o> {
+    memory: &'o mut [u8],
+    length: usize,
+}
+
+impl<'o> Output<'o> {
+    /// An empty output over `memory`.
+    pub const fn new(memory: &'o mut [u8]) -> Self {
+        Self { memory, length: 0 }
+    }
+
+    /// An output whose first `length` octets are already to be sent. A `length` past the end counts as the
+    /// whole of `memory`.
+    pub fn with_written(memory: &'o mut [u8], length: usize) -> Self {
+        let length = length.min(memory.len());
+        Self { memory, length }
+    }
+
+    /// The octets to be sent.
+    pub fn written(&self) -> &[u8] {
+        self.memory.get(..self.length).unwrap_or_default()
+    }
+
+    /// Octets to be sent.
+    pub const fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Whether there is nothing to be sent.
+    pub const fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// Octets of room.
+    #[inline]
+    pub const fn room(&self) -> usize {
+        self.memory.len().saturating_sub(self.length)
+    }
+
+    /// Takes `octets` octets of room to be written at once.
+    #[inline]
+    pub(crate) fn take(&mut self, octets: usize) -> Result<&mut [u8], SendError> {
+        let (start, end) = (self.length, self.length.saturating_add(octets));
+        let taken = self.memory.get_mut(start..end).ok_or(SendError::NeedsSpace(octets))?;
+        self.length = end;
+        Ok(taken)
+    }
+}
