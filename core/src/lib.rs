@@ -7,6 +7,7 @@ extern crate std;
 
 pub mod close;
 pub mod connection;
+pub mod deadline;
 pub mod error;
 pub mod event;
 pub mod frame;
@@ -23,6 +24,7 @@ pub mod utf8;
 
 pub use close::{CloseCode, CloseFrame};
 pub use connection::Connection;
+pub use deadline::{Deadlines, Timeouts};
 pub use error::{SendError, Violation};
 pub use event::{Chunk, Event, Step};
 pub use inbound::Inbound;
