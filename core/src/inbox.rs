@@ -186,6 +186,11 @@ impl<S: AsRef<[u8]> + AsMut<[u8]>> Inbox<S> {
         &self.storage
     }
 
+    /// Gives the storage back and forgets what is held.
+    pub fn into_storage(self) -> S {
+        self.storage
+    }
+
     /// Moves the octets held to the front of `storage` and returns the old storage. A message that was
     /// delivered is gone then.
     ///

@@ -316,6 +316,13 @@ impl Masker {
         copied
     }
 
+    /// Appends the next octets of the payload to `out`, masked, as many as there is room for, and returns how
+    /// many.
+    pub fn append(&mut self, from: &[u8], out: &mut Output<'_>) -> usize {
+        let copied = from.len().min(out.room());
+        out.take(copied).map_or(0, |to| self.copy(from, to))
+    }
+
     fn advance(&mut self, octets: usize) {
         self.offset = ((usize::from(self.offset) + octets) & 3) as u8;
     }

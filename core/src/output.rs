@@ -43,6 +43,16 @@ impl<'o> Output<'o> {
         self.memory.len().saturating_sub(self.length)
     }
 
+    /// Appends octets as they are, as many as there is room for, and returns how many: payload behind a head
+    /// of [`Outbound::head`](crate::Outbound::head), or frames encoded elsewhere.
+    pub fn append(&mut self, octets: &[u8]) -> usize {
+        let copied = octets.len().min(self.room());
+        if let (Ok(memory), Some(octets)) = (self.take(copied), octets.get(..copied)) {
+            memory.copy_from_slice(octets);
+        }
+        copied
+    }
+
     /// Takes `octets` octets of room to be written at once.
     #[inline]
     pub(crate) fn take(&mut self, octets: usize) -> Result<&mut [u8], SendError> {

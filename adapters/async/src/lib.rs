@@ -1,2 +1,29 @@
-//! The runtime-neutral, poll-based driver.
+//! The runtime-neutral WebSocket driver that `tightwire-tokio` and `tightwire-smol` share.
+//!
+//! It adds memory and time to the protocol machine of `tightwire`: pooled buffers, keepalive and deadlines,
+//! whole and split connections. What a runtime supplies is in [`transport`]: octets in, octets out, a timer.
 #![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(any(feature = "std", test))]
+extern crate std;
+
+mod config;
+mod error;
+mod lock;
+mod outgoing;
+mod pool;
+mod receiving;
+mod sender;
+mod sending;
+pub mod transport;
+mod websocket;
+
+pub use config::{Config, ticks};
+pub use error::Error;
+pub use pool::Pool;
+pub use receiving::Closed;
+pub use sender::Sender;
+pub use tightwire;
+pub use websocket::WebSocket;

@@ -1,0 +1,64 @@
+//! What is the same for many connections, shared by reference.
+
+use crate::pool::Pool;
+use alloc::sync::Arc;
+use core::time::Duration;
+use tightwire::deadline::{Tick, Timeouts};
+use tightwire::handshake::HeadLimits;
+use tightwire::Limits;
+
+/// Limits, timeouts and buffers of a set of connections. Build one, wrap it in an `Arc` and share it.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Config {
+    /// How much a peer may send. Default: messages of 1 MiB, in at most 1024 frames.
+    pub limits: Limits,
+    /// How long things may take, in ticks of 100 ms: see [`ticks`].
+    pub timeouts: Timeouts,
+    /// How large the head of a request or a response may be.
+    pub head: HeadLimits,
+    /// Messages with more payload octets than this are sent in fragments of this many, so that control frames
+    /// can pass between them. Default: 1 MiB.
+    pub fragment: usize,
+    /// Where buffers come from. Default: a pool of its own, of buffers of 64 KiB.
+    pub pool: Arc<Pool>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            limits: Limits::DEFAULT,
+            timeouts: Timeouts::new(TICKS_PER_SECOND),
+            head: HeadLimits::default(),
+            fragment: 1 << 20,
+            pool: Arc::default(),
+        }
+    }
+}
+
+impl Config {
+    /// The defaults with another bound on messages and frames, in payload octets.
+    pub fn with_message_limit(octets: u64) -> Self {
+        Self { limits: Limits::DEFAULT.with_message(octets), ..Self::default() }
+    }
+}
+
+const TICKS_PER_SECOND: u32 = 10;
+
+/// A duration in the ticks of [`Config::timeouts`], 100 ms each, rounded up.
+pub const fn ticks(duration: Duration) -> u32 {
+    let millis = duration.as_millis();
+    let ticks = millis.div_ceil(1000 / TICKS_PER_SECOND as u128);
+    if ticks > u32::MAX as u128 { u32::MAX } else { ticks as u32 }
+}
+
+/// The tick that a time of the clock falls in. Ticks wrap around.
+pub(crate) const fn tick(now: Duration) -> Tick {
+    (now.as_millis() / (1000 / TICKS_PER_SECOND as u128)) as Tick
+}
+
+/// The first time that is `tick` or later, for a tick that is not before the one of `now`.
+pub(crate) fn time(tick_wanted: Tick, now: Duration) -> Duration {
+    let ahead = tick_wanted.wrapping_sub(tick(now));
+    now + Duration::from_millis(u64::from(ahead) * u64::from(1000 / TICKS_PER_SECOND))
+}

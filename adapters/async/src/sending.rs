@@ -1,0 +1,387 @@
+//! The sending side: frames into the output, output into the transport.
+//!
+//! It is a field of a whole connection and stands behind a lock between two halves. Nothing here waits for
+//! the application or for the peer while the lock is held.
+
+use crate::config::{Config, tick, time};
+use crate::error::Error;
+use crate::outgoing::Outgoing;
+use crate::transport::{Timer, WriteTransport};
+use alloc::boxed::Box;
+use core::task::{Context, Poll, ready};
+use core::time::Duration;
+use tightwire::deadline::{Action, Deadlines, Timeout};
+use tightwire::{CloseFrame, Event, Kind, Masker, Message, Outbound, Output, Role, SendError};
+
+/// Where a sending side is: in the same hand, or behind the lock that two halves share.
+pub(crate) trait SendSide<R> {
+    type Write: WriteTransport;
+
+    /// The sending side, for what does not wait.
+    fn with<X>(&mut self, use_it: impl FnOnce(&mut Sending<Self::Write, R>) -> X) -> X;
+
+    /// The sending side, with the context that its polls are to use.
+    fn sending<X>(
+        &mut self,
+        cx: &mut Context<'_>,
+        use_it: impl FnOnce(&mut Sending<Self::Write, R>, &mut Context<'_>) -> X,
+    ) -> X;
+}
+
+pub(crate) struct Sending<W, R> {
+    pub(crate) io: W,
+    pub(crate) outbound: Outbound<R>,
+    pub(crate) deadlines: Deadlines,
+    out: Outgoing,
+    /// Control frames that wait for the end of a frame whose payload is written straight from the caller's
+    /// memory.
+    held: Option<Box<Outgoing>>,
+    /// Such a frame is on its way.
+    direct: bool,
+    /// The transport took no more when it was last asked.
+    blocked: bool,
+    /// The transport took no more for good. What is to be sent is dropped; reading goes on to its end.
+    broken: bool,
+    /// A reply found no room: whoever makes room has the reader woken.
+    pub(crate) reply_waits: bool,
+    /// The last measured round trip, in microseconds; 0 if there is none yet.
+    round_trip: u32,
+}
+
+/// Payloads up to this are copied behind their head, so that many messages leave in one write. Larger ones
+/// are written from where they lie.
+const COPY_MAX: usize = 4096;
+
+/// A message on its way out, in as many fragments as the configuration asks for.
+pub(crate) struct Transfer<'m> {
+    kind: Kind,
+    /// Whether the last fragment ends the message.
+    fin: bool,
+    /// What has not been framed yet; `None` once the last frame is.
+    rest: Option<&'m [u8]>,
+    /// Whether a frame of it has been written.
+    begun: bool,
+    /// The frame whose payload is being written straight.
+    frame: Option<(Masker, &'m [u8])>,
+}
+
+impl<'m> Transfer<'m> {
+    pub(crate) fn message(message: Message<'m>) -> Self {
+        Self { kind: message.kind(), fin: true, rest: Some(message.octets()), begun: false, frame: None }
+    }
+
+    /// One fragment of a message that the caller cuts.
+    pub(crate) fn fragment(kind: Kind, payload: &'m [u8], fin: bool) -> Self {
+        Self { kind, fin, rest: Some(payload), begun: false, frame: None }
+    }
+
+    /// Takes the next frame's payload off the rest, and says whether it is the last frame.
+    fn cut(&self, size: usize) -> Option<(&'m [u8], Option<&'m [u8]>)> {
+        let rest = self.rest?;
+        Some(match rest.split_at_checked(size.max(1)) {
+            Some((front, back)) if !back.is_empty() => (front, Some(back)),
+            _ => (rest, None),
+        })
+    }
+}
+
+impl<W: WriteTransport, R: Role> Sending<W, R> {
+    pub(crate) fn new(io: W, outbound: Outbound<R>, deadlines: Deadlines) -> Self {
+        Self {
+            io,
+            outbound,
+            deadlines,
+            out: Outgoing::default(),
+            held: None,
+            direct: false,
+            blocked: false,
+            broken: false,
+            reply_waits: false,
+            round_trip: 0,
+        }
+    }
+
+    /// The same side on another transport, such as one half of the one before.
+    pub(crate) fn map<V>(self, map: impl FnOnce(W) -> V) -> Sending<V, R> {
+        Sending {
+            io: map(self.io),
+            outbound: self.outbound,
+            deadlines: self.deadlines,
+            out: self.out,
+            held: self.held,
+            direct: self.direct,
+            blocked: self.blocked,
+            broken: self.broken,
+            reply_waits: self.reply_waits,
+            round_trip: self.round_trip,
+        }
+    }
+
+    pub(crate) const fn round_trip(&self) -> Option<Duration> {
+        if self.round_trip == 0 { None } else { Some(Duration::from_micros(self.round_trip as u64)) }
+    }
+
+    pub(crate) fn is_flushed(&self) -> bool {
+        self.out.is_empty()
+    }
+
+    /// Appends a control frame: to the output, or behind the frame that is on its way.
+    pub(crate) fn control(
+        &mut self,
+        config: &Config,
+        mut write: impl FnMut(&mut Outbound<R>, &mut Output<'_>) -> Result<(), SendError>,
+    ) -> Result<(), SendError> {
+        let outbound = &mut self.outbound;
+        let out = if self.direct {
+            &mut **self.held.get_or_insert_with(Box::default)
+        } else {
+            &mut self.out
+        };
+        let written = out.write(&config.pool, |out| write(outbound, out));
+        if written.is_ok() && self.broken {
+            self.out.clear();
+        }
+        written
+    }
+
+    /// Appends the reply to an event; `false` if there is no room for it yet.
+    pub(crate) fn reply(&mut self, config: &Config, event: &Event<'_>) -> bool {
+        let replied =
+            self.outbound.is_closed() || self.control(config, |outbound, out| outbound.reply(event, out)).is_ok();
+        self.reply_waits = !replied;
+        replied
+    }
+
+    /// Appends a Ping that measures the round trip by its payload.
+    pub(crate) fn keepalive(&mut self, config: &Config, now: Duration) {
+        let stamp = (now.as_micros() as u64).to_be_bytes();
+        // Without room the peer reads nothing, and the write deadline runs.
+        let _ = self.control(config, |outbound, out| outbound.ping(&stamp, out));
+    }
+
+    /// Appends a Close frame and starts the clock of the closing handshake.
+    pub(crate) fn start_close(&mut self, config: &Config, frame: Option<CloseFrame<'_>>) -> Result<(), SendError> {
+        self.control(config, |outbound, out| outbound.close(frame, out))?;
+        self.deadlines.close_begun(tick(W::Timer::now()));
+        Ok(())
+    }
+
+    /// Takes note of a Pong: one that answers a keepalive gives the round trip.
+    pub(crate) fn pong(&mut self, payload: &[u8], now: Duration) {
+        let Ok(stamp) = <[u8; 8]>::try_from(payload) else { return };
+        let Some(elapsed) = (now.as_micros() as u64).checked_sub(u64::from_be_bytes(stamp)) else { return };
+        // A stamp that lies before the last Ping was made up by the peer, or is too old to tell anything.
+        if let Some(ticks) = self.deadlines.pong_received(tick(now))
+            && elapsed / 100_000 <= u64::from(ticks) + 1
+        {
+            self.round_trip = u32::try_from(elapsed).unwrap_or(u32::MAX).max(1);
+        }
+    }
+
+    /// Writes output until none is left.
+    pub(crate) fn poll_write_out(&mut self, cx: &mut Context<'_>, config: &Config) -> Poll<Result<(), Error<W::Error>>> {
+        if self.out.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        while !self.out.is_empty() {
+            match self.io.poll_write(cx, self.out.pending()) {
+                Poll::Ready(Ok(octets)) => {
+                    self.out.sent(octets);
+                    self.progress();
+                }
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(self.break_off(error))),
+                Poll::Pending => {
+                    self.block();
+                    return Poll::Pending;
+                }
+            }
+        }
+        self.out_is_empty(config);
+        Poll::Ready(Ok(()))
+    }
+
+    /// Writes output until none is left in the transport either.
+    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>, config: &Config) -> Poll<Result<(), Error<W::Error>>> {
+        ready!(self.poll_write_out(cx, config))?;
+        self.io.poll_flush(cx).map_err(Error::Transport)
+    }
+
+    /// Ends the sending direction of the transport.
+    pub(crate) fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error<W::Error>>> {
+        self.io.poll_close(cx).map_err(Error::Transport)
+    }
+
+    /// Writes a message, as far as the transport takes it. Ready once nothing of it is in the caller's memory.
+    pub(crate) fn poll_transfer(
+        &mut self,
+        cx: &mut Context<'_>,
+        config: &Config,
+        transfer: &mut Transfer<'_>,
+    ) -> Poll<Result<(), Error<W::Error>>> {
+        loop {
+            if let Some((masker, payload)) = &mut transfer.frame {
+                ready!(self.poll_payload(cx, config, masker, payload))?;
+                transfer.frame = None;
+                self.end_direct(config);
+            }
+            let Some((payload, rest)) = transfer.cut(config.fragment) else { return Poll::Ready(Ok(())) };
+            let fin = rest.is_none() && transfer.fin;
+            let kind = transfer.kind;
+            let outbound = &mut self.outbound;
+            let written = if payload.len() <= COPY_MAX {
+                self.out.write(&config.pool, |out| outbound.fragment(kind, payload, fin, out)).map(|()| None)
+            } else {
+                let length = payload.len() as u64;
+                self.out.write(&config.pool, |out| outbound.head(kind, length, fin, out)).map(Some)
+            };
+            match written {
+                Ok(masker) => {
+                    transfer.rest = rest;
+                    transfer.begun = true;
+                    self.direct = masker.is_some();
+                    transfer.frame = masker.map(|masker| (masker, payload));
+                    if self.broken {
+                        transfer.frame = None;
+                        self.direct = false;
+                        self.out.clear();
+                        return Poll::Ready(Err(Error::Ended));
+                    }
+                }
+                Err(SendError::NeedsSpace(_)) => ready!(self.poll_write_out(cx, config))?,
+                Err(error) => return Poll::Ready(Err(error.into())),
+            }
+        }
+    }
+
+    /// Writes the payload of a frame whose head stands last in the output.
+    fn poll_payload(
+        &mut self,
+        cx: &mut Context<'_>,
+        config: &Config,
+        masker: &mut Masker,
+        payload: &mut &[u8],
+    ) -> Poll<Result<(), Error<W::Error>>> {
+        if masker.is_needed() {
+            while !payload.is_empty() {
+                let copied = self
+                    .out
+                    .write(&config.pool, |out| {
+                        if out.room() == 0 { Err(SendError::NeedsSpace(1)) } else { Ok(masker.append(payload, out)) }
+                    })
+                    .unwrap_or(0);
+                *payload = payload.get(copied..).unwrap_or_default();
+                if !payload.is_empty() {
+                    ready!(self.poll_write_out(cx, config))?;
+                }
+            }
+            return Poll::Ready(Ok(()));
+        }
+        while !payload.is_empty() {
+            match self.io.poll_write_vectored(cx, [self.out.pending(), payload]) {
+                Poll::Ready(Ok(octets)) => {
+                    let ahead = self.out.pending().len().min(octets);
+                    self.out.sent(ahead);
+                    *payload = payload.get(octets - ahead..).unwrap_or_default();
+                    self.progress();
+                }
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(self.break_off(error))),
+                Poll::Pending => {
+                    self.block();
+                    return Poll::Pending;
+                }
+            }
+        }
+        if self.out.is_empty() {
+            self.out_is_empty(config);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Takes what is left of a message into the output, because its caller's memory goes away: a message that
+    /// has begun is sent to its end, one that has not begun not at all.
+    pub(crate) fn abandon(&mut self, config: &Config, transfer: &mut Transfer<'_>) {
+        if let Some((mut masker, payload)) = transfer.frame.take() {
+            let mut out = self.out.grow(&config.pool, payload.len());
+            masker.append(payload, &mut out);
+            let length = out.len();
+            self.out.set_written(length);
+            self.end_direct(config);
+        } else if !transfer.begun {
+            return;
+        }
+        while let Some((payload, rest)) = transfer.cut(config.fragment) {
+            let mut out = self.out.grow(&config.pool, payload.len() + tightwire::frame::HEAD_MAX);
+            let written = self.outbound.fragment(transfer.kind, payload, rest.is_none() && transfer.fin, &mut out);
+            let length = out.len();
+            self.out.set_written(length);
+            transfer.rest = if written.is_ok() { rest } else { None };
+        }
+    }
+
+    /// The frame that was written straight is complete: what was held goes behind it.
+    fn end_direct(&mut self, config: &Config) {
+        self.direct = false;
+        if let Some(mut held) = self.held.take() {
+            let mut out = self.out.grow(&config.pool, held.pending().len());
+            out.append(held.pending());
+            let length = out.len();
+            self.out.set_written(length);
+            held.clear();
+            held.release(&config.pool);
+        }
+    }
+
+    // The clock is read only around a transport that takes no more: most writes are never blocked.
+
+    fn block(&mut self) {
+        self.blocked = true;
+        self.deadlines.write_blocked(tick(W::Timer::now()));
+    }
+
+    fn progress(&mut self) {
+        if self.blocked {
+            self.deadlines.write_progress(tick(W::Timer::now()));
+        }
+    }
+
+    fn out_is_empty(&mut self, config: &Config) {
+        if self.blocked {
+            self.blocked = false;
+            self.deadlines.write_done(tick(W::Timer::now()));
+        }
+        self.out.release(&config.pool);
+    }
+
+    fn break_off(&mut self, error: W::Error) -> Error<W::Error> {
+        self.broken = true;
+        self.direct = false;
+        self.held = None;
+        self.out.clear();
+        Error::Transport(error)
+    }
+
+    /// Waits for the next deadline; ready with the one that was missed. Pings of keepalive are appended and
+    /// written on the way.
+    pub(crate) fn poll_deadline(
+        &mut self,
+        cx: &mut Context<'_>,
+        config: &Config,
+        timer: &mut W::Timer,
+    ) -> Poll<Timeout> {
+        loop {
+            let now = W::Timer::now();
+            match self.deadlines.on_time(tick(now), &config.timeouts) {
+                Some(Action::Ping) => {
+                    self.keepalive(config, now);
+                    // An error shows when reading.
+                    let _ = self.poll_flush(cx, config);
+                }
+                Some(Action::Fail(timeout)) => return Poll::Ready(timeout),
+                None => match self.deadlines.next_deadline(tick(now), &config.timeouts) {
+                    Some(at) => ready!(timer.poll_until(cx, time(at, now))),
+                    None => return Poll::Pending,
+                },
+            }
+        }
+    }
+}

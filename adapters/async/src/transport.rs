@@ -1,0 +1,69 @@
+//! What a runtime supplies: octets in, octets out, and time.
+
+use core::task::{Context, Poll};
+use core::time::Duration;
+
+/// The receiving direction of a transport.
+pub trait ReadTransport {
+    /// What goes wrong in the transport.
+    type Error;
+
+    /// Reads into the front of `buffer` and returns how many octets; 0 at the end of the stream.
+    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, Self::Error>>;
+}
+
+/// The sending direction of a transport, and the clock of its runtime.
+pub trait WriteTransport {
+    /// What goes wrong in the transport.
+    type Error;
+    /// The timer of the runtime.
+    type Timer: Timer;
+
+    /// Writes from the front of `octets` and returns how many were taken, at least one.
+    fn poll_write(&mut self, cx: &mut Context<'_>, octets: &[u8]) -> Poll<Result<usize, Self::Error>>;
+
+    /// Writes from two slices in order and returns how many octets were taken from both together. Transports
+    /// without vectored writes take from the first that is not empty.
+    fn poll_write_vectored(
+        &mut self,
+        cx: &mut Context<'_>,
+        slices: [&[u8]; 2],
+    ) -> Poll<Result<usize, Self::Error>> {
+        let [first, second] = slices;
+        self.poll_write(cx, if first.is_empty() { second } else { first })
+    }
+
+    /// Passes on what the transport itself has buffered (as TLS does).
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>>;
+
+    /// Ends the sending direction: for TCP a FIN.
+    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>>;
+}
+
+/// A transport in both directions.
+pub trait Transport: ReadTransport<Error = <Self as WriteTransport>::Error> + WriteTransport {}
+
+impl<T: ReadTransport<Error = <T as WriteTransport>::Error> + WriteTransport> Transport for T {}
+
+/// A transport whose directions can live in two tasks.
+pub trait SplitTransport: Transport + Sized {
+    /// The receiving direction.
+    type ReadHalf: ReadTransport<Error = <Self as WriteTransport>::Error>;
+    /// The sending direction.
+    type WriteHalf: WriteTransport<Error = <Self as WriteTransport>::Error, Timer = <Self as WriteTransport>::Timer>;
+
+    /// Takes the directions apart.
+    fn split(self) -> (Self::ReadHalf, Self::WriteHalf);
+
+    /// Puts two halves of one transport together again; `None` if they are of two.
+    fn join(read: Self::ReadHalf, write: Self::WriteHalf) -> Option<Self>;
+}
+
+/// A clock, and one alarm set by it. Created without being armed, so `default` should be cheap.
+pub trait Timer: Default {
+    /// The time since some fixed moment. Never goes back.
+    fn now() -> Duration;
+
+    /// Ready once it is `at` or later. A later call with another time moves the alarm.
+    fn poll_until(&mut self, cx: &mut Context<'_>, at: Duration) -> Poll<()>;
+}
