@@ -4,6 +4,7 @@
 
 pub mod close;
 pub mod error;
+pub mod handshake;
 pub mod limits;
 pub mod role;
 pub mod utf8;
