@@ -11,6 +11,7 @@ pub mod deadline;
 pub mod error;
 pub mod event;
 pub mod frame;
+pub mod handshake;
 pub mod inbound;
 pub mod inbox;
 pub mod limits;

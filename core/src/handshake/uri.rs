@@ -1,0 +1,161 @@
+//! Splits `ws` and `wss` URIs (RFC 6455 3, RFC 3986). It resolves and normalises nothing.
+
+use core::fmt;
+use core::net::Ipv6Addr;
+
+/// A WebSocket URI in its parts, which borrow from the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Uri<'a> {
+    secure: bool,
+    host: &'a str,
+    port: u16,
+    authority: &'a str,
+    target: &'a str,
+}
+
+impl<'a> Uri<'a> {
+    /// Parses an absolute URI such as `wss://example.com:8443/chat?room=1`.
+    ///
+    /// # Errors
+    /// [`UriError`] says which part is wrong.
+    pub fn parse(text: &'a str) -> Result<Self, UriError> {
+        // RFC 6455 3: "ws:" "//" host [ ":" port ] path [ "?" query ]
+        let (scheme, rest) = text.split_once("://").ok_or(UriError::Scheme)?;
+        let secure = match scheme {
+            _ if scheme.eq_ignore_ascii_case("ws") => false,
+            _ if scheme.eq_ignore_ascii_case("wss") => true,
+            _ => return Err(UriError::Scheme),
+        };
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (authority, target) = rest.split_at_checked(end).unwrap_or((rest, ""));
+        // RFC 6455 3: there is no userinfo in the grammar; credentials in a URI leak
+        if authority.contains('@') {
+            return Err(UriError::UserInfo);
+        }
+        // RFC 6455 3: fragment identifiers must not be used
+        if target.contains('#') {
+            return Err(UriError::Fragment);
+        }
+        let (host, digits) = split_authority(authority).ok_or(UriError::Host)?;
+        let default = if secure { 443 } else { 80 };
+        let port = match digits {
+            None | Some("") => default,
+            Some(digits) => parse_port(digits).ok_or(UriError::Port)?,
+        };
+        if !is_text(target.as_bytes(), b":@/?") {
+            return Err(UriError::Path);
+        }
+        // RFC 6455 4.1, step 4: the port is named only when it is not the default
+        let authority = if port == default { host } else { authority };
+        Ok(Self { secure, host, port, authority, target })
+    }
+
+    /// Whether the scheme is `wss`.
+    pub const fn secure(self) -> bool {
+        self.secure
+    }
+
+    /// The host to connect to, without the brackets of an IPv6 address.
+    pub fn host(self) -> &'a str {
+        self.host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(self.host)
+    }
+
+    /// The port to connect to: 80 or 443 when the URI names none.
+    pub const fn port(self) -> u16 {
+        self.port
+    }
+
+    /// The value of `Host`: the host, and the port unless it is the default of the scheme.
+    pub const fn authority(self) -> &'a str {
+        self.authority
+    }
+
+    /// Path and query as written; it may be empty or begin with `?`. [`Offer`](super::client::Offer) takes it
+    /// as it is.
+    pub const fn target(self) -> &'a str {
+        self.target
+    }
+}
+
+/// Which part of a URI is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum UriError {
+    /// Neither `ws://` nor `wss://`.
+    Scheme,
+    /// A user name or password.
+    UserInfo,
+    /// The host is empty or malformed.
+    Host,
+    /// The port is not a number from 1 to 65535.
+    Port,
+    /// The path or query holds a character that must be percent-encoded.
+    Path,
+    /// A fragment.
+    Fragment,
+}
+
+impl fmt::Display for UriError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Scheme => "the URI does not begin with ws:// or wss://",
+            Self::UserInfo => "a WebSocket URI must not hold a user name or password",
+            Self::Host => "the host in the URI is malformed",
+            Self::Port => "the port in the URI is not a number from 1 to 65535",
+            Self::Path => "the path or query of the URI holds a character that must be percent-encoded",
+            Self::Fragment => "a WebSocket URI must not have a fragment",
+        })
+    }
+}
+
+impl core::error::Error for UriError {}
+
+/// Whether `text` is a host with or without a port, as in `Host` and `Origin`.
+pub(super) fn is_authority(text: &str) -> bool {
+    split_authority(text)
+        .is_some_and(|(_, port)| port.is_none_or(|port| port.is_empty() || parse_port(port).is_some()))
+}
+
+/// Host and port of an authority, the host checked and the port not.
+fn split_authority(text: &str) -> Option<(&str, Option<&str>)> {
+    if let Some(rest) = text.strip_prefix('[') {
+        // RFC 3986 3.2.2: an IPv6 address stands in brackets
+        let (address, rest) = rest.split_once(']')?;
+        address.parse::<Ipv6Addr>().ok()?;
+        let host = text.get(..address.len() + 2)?;
+        return match rest {
+            "" => Some((host, None)),
+            _ => Some((host, Some(rest.strip_prefix(':')?))),
+        };
+    }
+    let (host, port) = match text.split_once(':') {
+        Some((host, port)) => (host, Some(port)),
+        None => (text, None),
+    };
+    (!host.is_empty() && is_text(host.as_bytes(), b"")).then_some((host, port))
+}
+
+fn parse_port(digits: &str) -> Option<u16> {
+    let valid = digits.len() <= 5 && digits.bytes().all(|octet| octet.is_ascii_digit());
+    digits.parse().ok().filter(|&port: &u16| valid && port != 0)
+}
+
+/// Whether `text` consists of unreserved and percent-encoded characters, delimiters and those in `more`.
+fn is_text(mut text: &[u8], more: &[u8]) -> bool {
+    loop {
+        text = match text {
+            [] => return true,
+            // RFC 3986 2.1: a percent sign and two hexadecimal digits
+            [b'%', a, b, rest @ ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit() => rest,
+            // RFC 3986 2.2, 2.3: sub-delims and unreserved
+            [octet, rest @ ..]
+                if octet.is_ascii_alphanumeric()
+                    || b"-._~!$&'()*+,;=".contains(octet)
+                    || more.contains(octet) =>
+            {
+                rest
+            }
+            _ => return false,
+        };
+    }
+}
