@@ -181,6 +181,14 @@ impl<S: AsRef<[u8]> + AsMut<[u8]>> Inbox<S> {
         self.octets(self.unread, self.filled)
     }
 
+    /// Takes `octets` octets that are not decoded off the front, such as the head of a handshake. More than
+    /// there are counts as all of them.
+    pub fn skip(&mut self, octets: usize) {
+        let octets = octets.min((self.filled - self.unread) as usize);
+        self.unread += octets as u32;
+        self.settle();
+    }
+
     /// The storage.
     pub const fn storage(&self) -> &S {
         &self.storage

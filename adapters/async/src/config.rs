@@ -3,9 +3,9 @@
 use crate::pool::Pool;
 use alloc::sync::Arc;
 use core::time::Duration;
+use tightwire::Limits;
 use tightwire::deadline::{Tick, Timeouts};
 use tightwire::handshake::HeadLimits;
-use tightwire::Limits;
 
 /// Limits, timeouts and buffers of a set of connections. Build one, wrap it in an `Arc` and share it.
 #[derive(Debug)]

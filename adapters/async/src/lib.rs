@@ -11,7 +11,10 @@ extern crate std;
 
 mod config;
 mod error;
+#[cfg(feature = "std")]
+mod keys;
 mod lock;
+mod opening;
 mod outgoing;
 mod pool;
 mod receiving;
@@ -22,6 +25,9 @@ mod websocket;
 
 pub use config::{Config, ticks};
 pub use error::Error;
+#[cfg(feature = "std")]
+pub use keys::SystemKeys;
+pub use opening::{Agreed, Answer, Incoming, OpenError, Rejected, accept, accept_with, open};
 pub use pool::Pool;
 pub use receiving::Closed;
 pub use sender::Sender;

@@ -35,7 +35,10 @@ impl Outgoing {
         let mut result = write(&mut out);
         self.end = out.len();
         // Moving no more than was sent since the last move keeps the work linear.
-        if matches!(result, Err(SendError::NeedsSpace(_))) && self.start >= self.end - self.start && self.start > 0 {
+        if matches!(result, Err(SendError::NeedsSpace(_)))
+            && self.start >= self.end - self.start
+            && self.start > 0
+        {
             self.buffer.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end - self.start);
             let mut out = Output::with_written(&mut self.buffer, self.end);

@@ -173,7 +173,9 @@ impl<R: Role> Receiving<R> {
                 Want::Chunks => self.inbox.poll_chunk(&mut decoder),
             };
             match progress {
-                Ok(Progress::Message | Progress::Chunk { .. }) => return Poll::Ready(progress.map(Some).map_err(Error::Violation)),
+                Ok(Progress::Message | Progress::Chunk { .. }) => {
+                    return Poll::Ready(progress.map(Some).map_err(Error::Violation));
+                }
                 Ok(Progress::Ping) => self.owed = Owed::Pong,
                 Ok(Progress::Close) => {
                     self.owed = Owed::Close;
@@ -191,11 +193,13 @@ impl<R: Role> Receiving<R> {
                 Ok(Progress::NeedInput | Progress::NeedOutput(_)) if reads == READS_PER_POLL => {
                     return yield_now(cx);
                 }
-                Ok(Progress::NeedInput | Progress::NeedOutput(_)) => match self.poll_input(cx, config, link) {
-                    Poll::Ready(Ok(())) => reads += 1,
-                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                    Poll::Pending => ready!(self.poll_time(cx, config, link, timer)),
-                },
+                Ok(Progress::NeedInput | Progress::NeedOutput(_)) => {
+                    match self.poll_input(cx, config, link) {
+                        Poll::Ready(Ok(())) => reads += 1,
+                        Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                        Poll::Pending => ready!(self.poll_time(cx, config, link, timer)),
+                    }
+                }
                 Err(violation) => {
                     self.close_for(cx, config, link, Some(violation.close_code()));
                     self.phase = Phase::Ending(Outcome::Violation(violation), Step::Flush);

@@ -38,7 +38,12 @@ impl<T: WriteTransport, R: Role> Sender<'_, T, R> {
     ///
     /// # Errors
     /// As there.
-    pub async fn feed_fragment(&mut self, kind: Kind, payload: &[u8], fin: bool) -> Result<(), Error<T::Error>> {
+    pub async fn feed_fragment(
+        &mut self,
+        kind: Kind,
+        payload: &[u8],
+        fin: bool,
+    ) -> Result<(), Error<T::Error>> {
         self.transmit(Some(Transfer::fragment(kind, payload, fin)), false).await
     }
 
@@ -67,7 +72,11 @@ impl<T: WriteTransport, R: Role> Sender<'_, T, R> {
         .await
     }
 
-    fn transmit<'m>(&mut self, transfer: Option<Transfer<'m>>, flush: bool) -> Transmit<'_, 'm, Whole<'_, T, R>, R> {
+    fn transmit<'m>(
+        &mut self,
+        transfer: Option<Transfer<'m>>,
+        flush: bool,
+    ) -> Transmit<'_, 'm, Whole<'_, T, R>, R> {
         Transmit {
             side: Whole { sending: self.sending },
             timer: self.timer,
@@ -138,7 +147,8 @@ impl<S: SendSide<R>, R: Role> Future for Transmit<'_, '_, S, R> {
                 Poll::Ready(result)
             }
             Poll::Pending => {
-                let timeout = ready!(side.sending(cx, |sending, cx| sending.poll_deadline(cx, config, timer)));
+                let timeout =
+                    ready!(side.sending(cx, |sending, cx| sending.poll_deadline(cx, config, timer)));
                 *transfer = None;
                 Poll::Ready(Err(Error::Timeout(timeout)))
             }
@@ -190,7 +200,8 @@ where
         match polled {
             Poll::Ready(result) => Poll::Ready(result),
             Poll::Pending => {
-                let timeout = ready!(side.sending(cx, |sending, cx| sending.poll_deadline(cx, config, timer)));
+                let timeout =
+                    ready!(side.sending(cx, |sending, cx| sending.poll_deadline(cx, config, timer)));
                 Poll::Ready(Err(Error::Timeout(timeout)))
             }
         }

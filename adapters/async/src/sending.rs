@@ -132,11 +132,7 @@ impl<W: WriteTransport, R: Role> Sending<W, R> {
         mut write: impl FnMut(&mut Outbound<R>, &mut Output<'_>) -> Result<(), SendError>,
     ) -> Result<(), SendError> {
         let outbound = &mut self.outbound;
-        let out = if self.direct {
-            &mut **self.held.get_or_insert_with(Box::default)
-        } else {
-            &mut self.out
-        };
+        let out = if self.direct { &mut **self.held.get_or_insert_with(Box::default) } else { &mut self.out };
         let written = out.write(&config.pool, |out| write(outbound, out));
         if written.is_ok() && self.broken {
             self.out.clear();
@@ -146,8 +142,8 @@ impl<W: WriteTransport, R: Role> Sending<W, R> {
 
     /// Appends the reply to an event; `false` if there is no room for it yet.
     pub(crate) fn reply(&mut self, config: &Config, event: &Event<'_>) -> bool {
-        let replied =
-            self.outbound.is_closed() || self.control(config, |outbound, out| outbound.reply(event, out)).is_ok();
+        let replied = self.outbound.is_closed()
+            || self.control(config, |outbound, out| outbound.reply(event, out)).is_ok();
         self.reply_waits = !replied;
         replied
     }
@@ -160,7 +156,11 @@ impl<W: WriteTransport, R: Role> Sending<W, R> {
     }
 
     /// Appends a Close frame and starts the clock of the closing handshake.
-    pub(crate) fn start_close(&mut self, config: &Config, frame: Option<CloseFrame<'_>>) -> Result<(), SendError> {
+    pub(crate) fn start_close(
+        &mut self,
+        config: &Config,
+        frame: Option<CloseFrame<'_>>,
+    ) -> Result<(), SendError> {
         self.control(config, |outbound, out| outbound.close(frame, out))?;
         self.deadlines.close_begun(tick(W::Timer::now()));
         Ok(())
@@ -179,7 +179,11 @@ impl<W: WriteTransport, R: Role> Sending<W, R> {
     }
 
     /// Writes output until none is left.
-    pub(crate) fn poll_write_out(&mut self, cx: &mut Context<'_>, config: &Config) -> Poll<Result<(), Error<W::Error>>> {
+    pub(crate) fn poll_write_out(
+        &mut self,
+        cx: &mut Context<'_>,
+        config: &Config,
+    ) -> Poll<Result<(), Error<W::Error>>> {
         if self.out.is_empty() {
             return Poll::Ready(Ok(()));
         }
@@ -201,7 +205,11 @@ impl<W: WriteTransport, R: Role> Sending<W, R> {
     }
 
     /// Writes output until none is left in the transport either.
-    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>, config: &Config) -> Poll<Result<(), Error<W::Error>>> {
+    pub(crate) fn poll_flush(
+        &mut self,
+        cx: &mut Context<'_>,
+        config: &Config,
+    ) -> Poll<Result<(), Error<W::Error>>> {
         ready!(self.poll_write_out(cx, config))?;
         self.io.poll_flush(cx).map_err(Error::Transport)
     }
@@ -266,7 +274,11 @@ impl<W: WriteTransport, R: Role> Sending<W, R> {
                 let copied = self
                     .out
                     .write(&config.pool, |out| {
-                        if out.room() == 0 { Err(SendError::NeedsSpace(1)) } else { Ok(masker.append(payload, out)) }
+                        if out.room() == 0 {
+                            Err(SendError::NeedsSpace(1))
+                        } else {
+                            Ok(masker.append(payload, out))
+                        }
                     })
                     .unwrap_or(0);
                 *payload = payload.get(copied..).unwrap_or_default();
@@ -311,7 +323,8 @@ impl<W: WriteTransport, R: Role> Sending<W, R> {
         }
         while let Some((payload, rest)) = transfer.cut(config.fragment) {
             let mut out = self.out.grow(&config.pool, payload.len() + tightwire::frame::HEAD_MAX);
-            let written = self.outbound.fragment(transfer.kind, payload, rest.is_none() && transfer.fin, &mut out);
+            let written =
+                self.outbound.fragment(transfer.kind, payload, rest.is_none() && transfer.fin, &mut out);
             let length = out.len();
             self.out.set_written(length);
             transfer.rest = if written.is_ok() { rest } else { None };

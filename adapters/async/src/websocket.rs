@@ -116,7 +116,10 @@ impl<T: Transport, R: Role> WebSocket<T, R> {
     /// # Errors
     /// [`Error::Send`] after a Close frame or inside a message in fragments; [`Error::Timeout`] if the peer
     /// does not take our output; [`Error::Transport`].
-    pub async fn feed<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error<TransportError<T>>> {
+    pub async fn feed<'m>(
+        &mut self,
+        message: impl Into<Message<'m>>,
+    ) -> Result<(), Error<TransportError<T>>> {
         self.sender().feed(message).await
     }
 
@@ -126,7 +129,10 @@ impl<T: Transport, R: Role> WebSocket<T, R> {
     ///
     /// # Errors
     /// As [`feed`](Self::feed).
-    pub async fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error<TransportError<T>>> {
+    pub async fn send<'m>(
+        &mut self,
+        message: impl Into<Message<'m>>,
+    ) -> Result<(), Error<TransportError<T>>> {
         self.sender().send(message).await
     }
 
@@ -200,14 +206,20 @@ impl<T: Transport, R: Role> WebSocket<T, R> {
     /// # Errors
     /// [`Error::Send`] for a code or a reason that must not be sent or inside a closed connection;
     /// [`Error::Timeout`] or [`Error::Transport`].
-    pub async fn start_close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error<TransportError<T>>> {
+    pub async fn start_close(
+        &mut self,
+        code: CloseCode,
+        reason: &str,
+    ) -> Result<(), Error<TransportError<T>>> {
         let Self { sending, timer, config, .. } = self;
         let config = &**config;
         Control {
             side: Whole { sending },
             timer,
             config,
-            write: Some(|sending: &mut Sending<T, R>| sending.start_close(config, Some(CloseFrame { code, reason }))),
+            write: Some(|sending: &mut Sending<T, R>| {
+                sending.start_close(config, Some(CloseFrame { code, reason }))
+            }),
         }
         .await
     }

@@ -1,1 +1,50 @@
-//! WebSocket on tokio.
+//! WebSocket on tokio: the driver of `tightwire-async` with tokio's transport and timer.
+//!
+//! ```no_run
+//! # async fn serve() -> Result<(), Box<dyn std::error::Error>> {
+//! use tightwire_tokio::{Listener, OriginPolicy, accept};
+//!
+//! let listener = Listener::bind("127.0.0.1:9001")?;
+//! loop {
+//!     let (stream, _) = listener.accept().await?;
+//!     tokio::spawn(async move {
+//!         let mut socket = accept(stream, &OriginPolicy::SameHost).await?;
+//!         while let Some((message, mut sender)) = socket.recv_with_sender().await? {
+//!             sender.feed(message).await?;
+//!         }
+//!         Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
+//!     });
+//! }
+//! # }
+//! ```
+#![forbid(unsafe_code)]
+
+mod accept;
+mod connect;
+mod listener;
+mod timer;
+mod transport;
+
+pub use accept::{Incoming, accept, accept_with};
+pub use connect::{ConnectError, Connector, connect};
+pub use listener::Listener;
+pub use tightwire_async::tightwire;
+pub use tightwire_async::tightwire::handshake::OriginPolicy;
+pub use tightwire_async::tightwire::handshake::server::Request;
+pub use tightwire_async::tightwire::{
+    Client, CloseCode, CloseFrame, Kind, Limits, Message, SendError, Server, Text, Violation,
+};
+pub use tightwire_async::{Agreed, Answer, Closed, Config, Pool, Rejected, Sender, SystemKeys, ticks};
+pub use transport::Io;
+
+/// A connection over `S`, any stream of tokio's; by default the server's end of a TCP stream.
+pub type WebSocket<S = tokio::net::TcpStream, R = Server> = tightwire_async::WebSocket<Io<S>, R>;
+
+/// The client's end of a connection over `S`.
+pub type ClientSocket<S = tokio::net::TcpStream> = WebSocket<S, Client<SystemKeys>>;
+
+/// Why an operation on a connection failed.
+pub type Error = tightwire_async::Error<std::io::Error>;
+
+/// Why an opening handshake did not end in a connection.
+pub type OpenError = tightwire_async::OpenError<std::io::Error>;

@@ -1,0 +1,50 @@
+//! The server's opening handshake.
+
+use crate::{Answer, Config, Io, OpenError, OriginPolicy, Request, WebSocket};
+use std::sync::{Arc, OnceLock};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// A request that has arrived and is not answered yet: see [`tightwire_async::Incoming`].
+pub type Incoming<S = tokio::net::TcpStream> = tightwire_async::Incoming<Io<S>>;
+
+/// The configuration of those who bring none: one for all, so that they share a pool.
+pub(crate) fn default_config() -> Arc<Config> {
+    static DEFAULT: OnceLock<Arc<Config>> = OnceLock::new();
+    DEFAULT.get_or_init(Arc::default).clone()
+}
+
+/// Accepts a WebSocket connection on `stream`, with the default [`Config`].
+///
+/// A browser sends the origin of the page that connects; `origins` says which are let in. Every request that
+/// is not accepted is answered with the HTTP status that says why. A stream that is not from a
+/// [`Listener`](crate::Listener) should have `TCP_NODELAY` set.
+///
+/// Not cancel safe: a dropped future ends the stream.
+///
+/// # Errors
+/// Every [`OpenError`] of a server.
+pub async fn accept<S>(stream: S, origins: &OriginPolicy<'_>) -> Result<WebSocket<S>, OpenError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    tightwire_async::accept(Io(stream), default_config(), origins).await
+}
+
+/// Accepts a WebSocket connection on `stream` if the application, having seen the request, wants it; it also
+/// chooses subprotocol and headers.
+///
+/// Not cancel safe: a dropped future ends the stream.
+///
+/// # Errors
+/// Every [`OpenError`] of a server.
+pub async fn accept_with<S>(
+    stream: S,
+    config: Arc<Config>,
+    origins: &OriginPolicy<'_>,
+    decide: impl FnOnce(&Request<'_, '_>) -> Answer,
+) -> Result<WebSocket<S>, OpenError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    tightwire_async::accept_with(Io(stream), config, origins, decide).await
+}
