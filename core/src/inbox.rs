@@ -200,26 +200,26 @@ impl<S: AsRef<[u8]> + AsMut<[u8]>> Inbox<S> {
     }
 
     /// Moves the octets held to the front of `storage` and returns the old storage. A message that was
-    /// delivered is gone then.
+    /// delivered is gone then; the payload of the control frame that the last poll gave stays.
     ///
     /// # Errors
-    /// Gives `storage` back, and changes nothing, if it has fewer than [`len`](Self::len) octets.
+    /// Gives `storage` back, and changes nothing, if it has no room for [`len`](Self::len) octets and that
+    /// payload.
     pub fn replace(&mut self, mut storage: S) -> Result<S, S> {
-        let target = storage.as_mut();
-        let message = match self.state {
-            State::Partial(..) => self.octets(self.start, self.end),
-            _ => &[],
-        };
-        let unread = self.unread();
-        let length = message.len() + unread.len();
-        let Some(target) = target.get_mut(..length) else { return Err(storage) };
-        let (front, back) = target.split_at_mut_checked(message.len()).unwrap_or_default();
+        let partial = matches!(self.state, State::Partial(..));
+        let message = if partial { self.octets(self.start, self.end) } else { &[] };
+        let (control, unread) = (self.control(), self.unread());
+        let end = message.len();
+        let after = end + control.len();
+        let filled = after + unread.len();
+        let Some(target) = storage.as_mut().get_mut(..filled) else { return Err(storage) };
+        let (front, back) = target.split_at_mut_checked(end).unwrap_or_default();
         front.copy_from_slice(message);
+        let (front, back) = back.split_at_mut_checked(control.len()).unwrap_or_default();
+        front.copy_from_slice(control);
         back.copy_from_slice(unread);
-        let end = message.len() as u32;
-        (self.start, self.end, self.unread, self.filled) = (0, end, end, length as u32);
-        self.control = 0;
-        if !matches!(self.state, State::Partial(..)) {
+        (self.start, self.end, self.unread, self.filled) = (0, end as u32, after as u32, filled as u32);
+        if !partial {
             self.state = State::Done;
         }
         Ok(core::mem::replace(&mut self.storage, storage))

@@ -157,15 +157,17 @@ impl<R: Role> Receiving<R> {
                 }
                 Phase::Ended(outcome) => return Poll::Ready(outcome.result()),
             }
-            if self.owed != Owed::Nothing && !self.reply(cx, config, link) {
-                match link.sending(cx, |sending, cx| sending.poll_write_out(cx, config)) {
-                    Poll::Ready(Ok(())) if self.reply(cx, config, link) => continue,
-                    Poll::Ready(Err(_)) => continue,
-                    _ => {
-                        ready!(self.poll_time(cx, config, link, timer));
-                        continue;
-                    }
+            if self.owed != Owed::Nothing {
+                if self.reply(cx, config, link) {
+                    continue;
                 }
+                // The peer does not take our output, so it is not read from either.
+                match link.sending(cx, |sending, cx| sending.poll_write_out(cx, config)) {
+                    Poll::Ready(Ok(())) if self.reply(cx, config, link) => {}
+                    Poll::Ready(Err(_)) => {}
+                    _ => ready!(self.poll_time(cx, config, link, timer)),
+                }
+                continue;
             }
             let mut decoder = self.inbound.decoder(&config.limits);
             let progress = match want {
@@ -372,10 +374,14 @@ impl<R: Role> Receiving<R> {
     /// something holds right-sized memory for what there is of it.
     pub(crate) fn release(&mut self, config: &Config) {
         let held = self.inbox.storage().len();
-        let length = self.inbox.len();
         if held == 0 {
             return;
         }
+        if self.owed == Owed::Nothing {
+            // What was delivered, or answered, is not needed any more.
+            self.inbox.skip(0);
+        }
+        let length = self.inbox.len() + self.inbox.control().len();
         if length == 0 {
             self.swap(config, Box::default());
         } else if length < held / 4 {
