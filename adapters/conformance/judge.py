@@ -13,7 +13,10 @@ PASSED = ("OK", "INFORMATIONAL")
 
 
 def main(index, wanted):
-    expected = sum(SECTIONS[case[:-2]] if case.endswith(".*") else 1 for case in wanted.split(","))
+    try:
+        expected = sum(SECTIONS[case[:-2]] if case.endswith(".*") else 1 for case in wanted.split(","))
+    except KeyError as error:
+        sys.exit(f"no such section: {error}")
     try:
         with open(index) as file:
             agents = json.load(file)
