@@ -95,6 +95,8 @@ pub enum SendError {
     ControlTooLong,
     /// A close code that must not be sent.
     InvalidCloseCode,
+    /// Text that is not UTF-8.
+    InvalidUtf8,
 }
 
 impl fmt::Display for SendError {
@@ -105,6 +107,7 @@ impl fmt::Display for SendError {
             Self::MessageOpen => f.write_str("a message in fragments is not finished"),
             Self::ControlTooLong => f.write_str("a control frame carries at most 125 octets"),
             Self::InvalidCloseCode => f.write_str("this close code must not be sent"),
+            Self::InvalidUtf8 => f.write_str("a text message must be UTF-8"),
         }
     }
 }

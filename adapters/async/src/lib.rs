@@ -11,25 +11,31 @@ extern crate std;
 
 mod config;
 mod error;
+mod halves;
 #[cfg(feature = "std")]
 mod keys;
 mod lock;
 mod opening;
 mod outgoing;
+mod owned;
 mod pool;
 mod receiving;
 mod sender;
 mod sending;
+mod streaming;
 pub mod transport;
 mod websocket;
 
 pub use config::{Config, ticks};
 pub use error::Error;
+pub use halves::{Control, Reader, Writer};
 #[cfg(feature = "std")]
 pub use keys::SystemKeys;
 pub use opening::{Agreed, Answer, Incoming, OpenError, Rejected, accept, accept_with, open};
+pub use owned::{OwnedMessage, OwnedText};
 pub use pool::Pool;
 pub use receiving::Closed;
 pub use sender::Sender;
+pub use streaming::{Chunks, HalfWriter, MessageReader, MessageWriter, WebSocketWriter};
 pub use tightwire;
 pub use websocket::WebSocket;

@@ -70,6 +70,13 @@ impl Outgoing {
         Output::with_written(&mut self.buffer, self.end)
     }
 
+    /// Takes over a buffer whose octets from `start` to `end` are to be sent, and leaves the one before in its
+    /// place. To be called when nothing is pending.
+    pub(crate) fn swap(&mut self, buffer: &mut Box<[u8]>, start: usize, end: usize) {
+        (self.start, self.end) = (start, end.min(buffer.len()));
+        core::mem::swap(&mut self.buffer, buffer);
+    }
+
     /// Counts octets that were written through [`grow`](Self::grow).
     pub(crate) fn set_written(&mut self, length: usize) {
         self.end = length.min(self.buffer.len());

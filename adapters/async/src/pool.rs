@@ -4,6 +4,7 @@ use crate::lock::Lock;
 use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
+use tightwire::frame::{CONTROL_FRAME_MAX, HEAD_MAX};
 
 /// A pool of buffers, shared by as many connections as wish.
 ///
@@ -81,6 +82,12 @@ impl Pool {
     /// The octets of the smallest buffer.
     pub(crate) fn smallest(&self) -> usize {
         self.class(0)
+    }
+
+    /// The payload octets that the smallest buffer has room for, with a head in front and a control frame
+    /// behind.
+    pub(crate) fn payload_size(&self) -> usize {
+        self.smallest() - HEAD_MAX - CONTROL_FRAME_MAX
     }
 
     fn class(&self, class: usize) -> usize {

@@ -31,6 +31,8 @@ pub(crate) struct Receiving<R> {
     pub(crate) inbox: Inbox<Box<[u8]>>,
     phase: Phase,
     owed: Owed,
+    /// The rest of a message that was being streamed is not wanted.
+    discard: bool,
     /// Octets have arrived since the deadlines were last told.
     heard: bool,
     /// What the peer's Close frame said.
@@ -126,7 +128,15 @@ fn yield_now<X>(cx: &mut Context<'_>) -> Poll<X> {
 
 impl<R: Role> Receiving<R> {
     pub(crate) fn new(inbound: Inbound<R>, inbox: Inbox<Box<[u8]>>) -> Self {
-        Self { inbound, inbox, phase: Phase::Open, owed: Owed::Nothing, heard: false, closed: None }
+        Self {
+            inbound,
+            inbox,
+            phase: Phase::Open,
+            owed: Owed::Nothing,
+            discard: false,
+            heard: false,
+            closed: None,
+        }
     }
 
     pub(crate) fn closed(&self) -> Option<&Closed> {
@@ -135,6 +145,11 @@ impl<R: Role> Receiving<R> {
 
     pub(crate) const fn is_ended(&self) -> bool {
         matches!(self.phase, Phase::Ended(_))
+    }
+
+    /// Forgets the rest of the message whose chunks were being taken.
+    pub(crate) const fn discard(&mut self) {
+        self.discard = true;
     }
 
     /// Reads, decodes and answers until there is something for the application; `None` once the connection was
@@ -171,10 +186,11 @@ impl<R: Role> Receiving<R> {
             }
             let mut decoder = self.inbound.decoder(&config.limits);
             let progress = match want {
-                Want::Messages => self.inbox.poll(&mut decoder),
-                Want::Chunks => self.inbox.poll_chunk(&mut decoder),
+                Want::Messages if !self.discard => self.inbox.poll(&mut decoder),
+                _ => self.inbox.poll_chunk(&mut decoder),
             };
             match progress {
+                Ok(Progress::Chunk { last, .. }) if self.discard => self.discard = !last,
                 Ok(Progress::Message | Progress::Chunk { .. }) => {
                     return Poll::Ready(progress.map(Some).map_err(Error::Violation));
                 }

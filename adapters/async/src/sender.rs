@@ -93,8 +93,14 @@ impl<T: WriteTransport, R> core::fmt::Debug for Sender<'_, T, R> {
     }
 }
 
+impl<T, R> core::fmt::Debug for Whole<'_, T, R> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Whole").finish_non_exhaustive()
+    }
+}
+
 /// A sending side in the same hand.
-pub(crate) struct Whole<'a, T, R> {
+pub struct Whole<'a, T, R> {
     pub(crate) sending: &'a mut Sending<T, R>,
 }
 

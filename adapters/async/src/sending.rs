@@ -11,10 +11,11 @@ use alloc::boxed::Box;
 use core::task::{Context, Poll, ready};
 use core::time::Duration;
 use tightwire::deadline::{Action, Deadlines, Timeout};
+use tightwire::frame::HEAD_MAX;
 use tightwire::{CloseFrame, Event, Kind, Masker, Message, Outbound, Output, Role, SendError};
 
 /// Where a sending side is: in the same hand, or behind the lock that two halves share.
-pub(crate) trait SendSide<R> {
+pub trait SendSide<R> {
     type Write: WriteTransport;
 
     /// The sending side, for what does not wait.
@@ -28,7 +29,7 @@ pub(crate) trait SendSide<R> {
     ) -> X;
 }
 
-pub(crate) struct Sending<W, R> {
+pub struct Sending<W, R> {
     pub(crate) io: W,
     pub(crate) outbound: Outbound<R>,
     pub(crate) deadlines: Deadlines,
@@ -51,6 +52,12 @@ pub(crate) struct Sending<W, R> {
 /// Payloads up to this are copied behind their head, so that many messages leave in one write. Larger ones
 /// are written from where they lie.
 const COPY_MAX: usize = 4096;
+
+impl<W, R> core::fmt::Debug for Sending<W, R> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Sending").finish_non_exhaustive()
+    }
+}
 
 /// A message on its way out, in as many fragments as the configuration asks for.
 pub(crate) struct Transfer<'m> {
@@ -102,9 +109,10 @@ impl<W: WriteTransport, R: Role> Sending<W, R> {
     }
 
     /// The same side on another transport, such as one half of the one before.
-    pub(crate) fn map<V>(self, map: impl FnOnce(W) -> V) -> Sending<V, R> {
-        Sending {
-            io: map(self.io),
+    pub(crate) fn map<V, X>(self, map: impl FnOnce(W) -> (V, X)) -> (Sending<V, R>, X) {
+        let (io, rest) = map(self.io);
+        let sending = Sending {
+            io,
             outbound: self.outbound,
             deadlines: self.deadlines,
             out: self.out,
@@ -114,7 +122,8 @@ impl<W: WriteTransport, R: Role> Sending<W, R> {
             broken: self.broken,
             reply_waits: self.reply_waits,
             round_trip: self.round_trip,
-        }
+        };
+        (sending, rest)
     }
 
     pub(crate) const fn round_trip(&self) -> Option<Duration> {
@@ -309,6 +318,41 @@ impl<W: WriteTransport, R: Role> Sending<W, R> {
         Poll::Ready(Ok(()))
     }
 
+    /// Queues a whole message whatever its size, in memory of its own if need be.
+    pub(crate) fn queue(&mut self, config: &Config, message: Message<'_>) -> Result<(), SendError> {
+        self.outbound.may_begin()?;
+        let mut transfer = Transfer::message(message);
+        transfer.begun = true;
+        self.abandon(config, &mut transfer);
+        Ok(())
+    }
+
+    /// Whether more is queued than one buffer should hold.
+    pub(crate) fn is_full(&self, config: &Config) -> bool {
+        self.out.pending().len() > config.pool.smallest() / 2
+    }
+
+    /// Frames the payload that lies in `buffer` behind room for a head, and swaps the buffer with that of the
+    /// output, which must be empty: nothing is copied.
+    pub(crate) fn adopt(
+        &mut self,
+        kind: Kind,
+        buffer: &mut Box<[u8]>,
+        payload: usize,
+        fin: bool,
+    ) -> Result<(), SendError> {
+        let mut head = [0; HEAD_MAX];
+        let mut out = Output::new(&mut head);
+        let mut masker = self.outbound.head(kind, payload as u64, fin, &mut out)?;
+        let start = HEAD_MAX - out.len();
+        if let Some(front) = buffer.get_mut(start..HEAD_MAX) {
+            front.copy_from_slice(out.written());
+        }
+        masker.mask(buffer.get_mut(HEAD_MAX..HEAD_MAX + payload).unwrap_or_default());
+        self.out.swap(buffer, start, HEAD_MAX + payload);
+        Ok(())
+    }
+
     /// Takes what is left of a message into the output, because its caller's memory goes away: a message that
     /// has begun is sent to its end, one that has not begun not at all.
     pub(crate) fn abandon(&mut self, config: &Config, transfer: &mut Transfer<'_>) {
@@ -322,7 +366,7 @@ impl<W: WriteTransport, R: Role> Sending<W, R> {
             return;
         }
         while let Some((payload, rest)) = transfer.cut(config.fragment) {
-            let mut out = self.out.grow(&config.pool, payload.len() + tightwire::frame::HEAD_MAX);
+            let mut out = self.out.grow(&config.pool, payload.len() + HEAD_MAX);
             let written =
                 self.outbound.fragment(transfer.kind, payload, rest.is_none() && transfer.fin, &mut out);
             let length = out.len();

@@ -55,8 +55,8 @@ pub trait SplitTransport: Transport + Sized {
     /// Takes the directions apart.
     fn split(self) -> (Self::ReadHalf, Self::WriteHalf);
 
-    /// Puts two halves of one transport together again; `None` if they are of two.
-    fn join(read: Self::ReadHalf, write: Self::WriteHalf) -> Option<Self>;
+    /// Puts two halves together again. The driver only ever passes halves of one transport.
+    fn join(read: Self::ReadHalf, write: Self::WriteHalf) -> Self;
 }
 
 /// A clock, and one alarm set by it. Created without being armed, so `default` should be cheap.

@@ -34,7 +34,10 @@ pub use tightwire_async::tightwire::handshake::server::Request;
 pub use tightwire_async::tightwire::{
     Client, CloseCode, CloseFrame, Kind, Limits, Message, SendError, Server, Text, Violation,
 };
-pub use tightwire_async::{Agreed, Answer, Closed, Config, Pool, Rejected, Sender, SystemKeys, ticks};
+pub use tightwire_async::{
+    Agreed, Answer, Closed, Config, MessageReader, MessageWriter, OwnedMessage, OwnedText, Pool, Rejected,
+    Sender, SystemKeys, ticks,
+};
 pub use transport::Io;
 
 /// A connection over `S`, any stream of tokio's; by default the server's end of a TCP stream.
@@ -42,6 +45,15 @@ pub type WebSocket<S = tokio::net::TcpStream, R = Server> = tightwire_async::Web
 
 /// The client's end of a connection over `S`.
 pub type ClientSocket<S = tokio::net::TcpStream> = WebSocket<S, Client<SystemKeys>>;
+
+/// The receiving half of a split connection.
+pub type Reader<S = tokio::net::TcpStream, R = Server> = tightwire_async::Reader<Io<S>, R>;
+
+/// The sending half of a split connection.
+pub type Writer<S = tokio::net::TcpStream, R = Server> = tightwire_async::Writer<Io<S>, R>;
+
+/// A handle that pings and closes a split connection from any task.
+pub type Control<S = tokio::net::TcpStream, R = Server> = tightwire_async::Control<Io<S>, R>;
 
 /// Why an operation on a connection failed.
 pub type Error = tightwire_async::Error<std::io::Error>;

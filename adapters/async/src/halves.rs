@@ -1,0 +1,405 @@
+//! A connection in two hands: a reader and a writer that live in two tasks, and handles that ping and close
+//! from anywhere.
+//!
+//! The sending side stands behind a lock that is held for the length of a poll at most. The reader never
+//! waits for the writer: it appends replies itself, behind the frame that the writer has begun.
+
+use crate::config::Config;
+use crate::error::Error;
+use crate::lock::Lock;
+use crate::receiving::{Closed, Link, Receiving, Want};
+use crate::sender::{Control as ControlFrame, Transmit};
+use crate::sending::{SendSide, Sending, Transfer};
+use crate::transport::{ReadTransport, SplitTransport, WriteTransport};
+use crate::websocket::{TransportError, WebSocket};
+use alloc::sync::{Arc, Weak};
+use alloc::task::Wake;
+use atomic_waker::AtomicWaker;
+use core::fmt;
+use core::future::poll_fn;
+use core::task::{Context, Poll, Waker, ready};
+use core::time::Duration;
+use tightwire::{CloseCode, CloseFrame, Kind, Message, Progress, Role, SendError};
+
+/// The receiving half of a connection. One task receives; the exclusive borrow sees to that.
+///
+/// It answers Pings and keeps the deadlines, also while the application sends nothing.
+pub struct Reader<T: SplitTransport, R> {
+    pub(crate) receiving: Receiving<R>,
+    io: T::ReadHalf,
+    timer: T::Timer,
+    shared: Arc<Shared<T::WriteHalf, R>>,
+}
+
+/// The sending half of a connection. One task sends; the exclusive borrow sees to that.
+pub struct Writer<T: SplitTransport, R> {
+    timer: T::Timer,
+    shared: Arc<Shared<T::WriteHalf, R>>,
+}
+
+/// Pings and closes a split connection from any task. Cheap to clone; it does not keep the connection open.
+pub struct Control<T: SplitTransport, R> {
+    shared: Weak<Shared<T::WriteHalf, R>>,
+}
+
+pub(crate) struct Shared<W, R> {
+    sending: Lock<Sending<W, R>>,
+    wakers: Arc<Wakers>,
+    /// Wakes both halves: either may have to go on writing.
+    waker: Waker,
+    config: Arc<Config>,
+}
+
+#[derive(Default)]
+struct Wakers {
+    reader: AtomicWaker,
+    writer: AtomicWaker,
+}
+
+impl Wake for Wakers {
+    fn wake(self: Arc<Self>) {
+        self.reader.wake();
+        self.writer.wake();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.reader.wake();
+        self.writer.wake();
+    }
+}
+
+impl<T: SplitTransport, R: Role> WebSocket<T, R> {
+    /// Takes the connection apart into halves for two tasks.
+    pub fn split(self) -> (Reader<T, R>, Writer<T, R>) {
+        let (sending, io) = self.sending.map(|io| {
+            let (read, write) = io.split();
+            (write, read)
+        });
+        let wakers = Arc::<Wakers>::default();
+        let waker = Waker::from(wakers.clone());
+        let shared = Arc::new(Shared { sending: Lock::new(sending), wakers, waker, config: self.config });
+        let writer = Writer { timer: T::Timer::default(), shared: shared.clone() };
+        (Reader { receiving: self.receiving, io, timer: self.timer, shared }, writer)
+    }
+}
+
+impl<T: SplitTransport, R: Role> Reader<T, R> {
+    /// Receives the next message: see [`WebSocket::recv`].
+    ///
+    /// Replies to Pings are written here, at once or, while the writer is in the middle of a frame, right
+    /// behind it. Cancel safe: a dropped future loses nothing.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn recv(&mut self) -> Result<Option<Message<'_>>, Error<TransportError<T>>> {
+        poll_fn(|cx| self.poll_recv(cx)).await?;
+        Ok(self.message())
+    }
+
+    /// The poll behind [`recv`](Self::recv): see [`WebSocket::poll_recv`].
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv).
+    pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, Error<TransportError<T>>>> {
+        Poll::Ready(Ok(ready!(self.poll_progress(cx, Want::Messages))?.is_some()))
+    }
+
+    /// The message that the last [`poll_recv`](Self::poll_recv) made ready.
+    pub fn message(&self) -> Option<Message<'_>> {
+        self.receiving.inbox.message()
+    }
+
+    /// What the peer's Close frame said, once it has arrived.
+    pub fn closed(&self) -> Option<&Closed> {
+        self.receiving.closed()
+    }
+
+    /// The last round trip that keepalive measured.
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.shared.sending.with(|sending| sending.round_trip())
+    }
+
+    /// A handle that pings and closes from any task.
+    pub fn control(&self) -> Control<T, R> {
+        Control { shared: Arc::downgrade(&self.shared) }
+    }
+
+    /// Puts the halves of one connection together again.
+    ///
+    /// # Errors
+    /// Gives both back if they are of two connections, or if a [`Control`] is at work at this moment.
+    pub fn reunite(self, writer: Writer<T, R>) -> Result<WebSocket<T, R>, (Self, Writer<T, R>)> {
+        if !Arc::ptr_eq(&self.shared, &writer.shared) {
+            return Err((self, writer));
+        }
+        let Self { receiving, io, timer, shared } = self;
+        let writer_timer = writer.timer;
+        drop(writer.shared);
+        match Arc::try_unwrap(shared) {
+            Ok(shared) => {
+                let (sending, ()) = shared.sending.into_inner().map(|write| (T::join(io, write), ()));
+                Ok(WebSocket { receiving, sending, timer, config: shared.config })
+            }
+            Err(shared) => {
+                let writer = Writer { timer: writer_timer, shared: shared.clone() };
+                Err((Self { receiving, io, timer, shared }, writer))
+            }
+        }
+    }
+
+    pub(crate) fn poll_progress(
+        &mut self,
+        cx: &mut Context<'_>,
+        want: Want,
+    ) -> Poll<Result<Option<Progress>, Error<TransportError<T>>>> {
+        let Self { receiving, io, timer, shared } = self;
+        let shared = &**shared;
+        receiving.poll_progress(cx, &shared.config, &mut ReadSide { io, shared }, timer, want)
+    }
+}
+
+impl<T: SplitTransport, R: Role> Writer<T, R> {
+    /// Queues a message: see [`WebSocket::feed`]. It leaves with the next [`flush`](Self::flush), or when the
+    /// reader has to wait for the peer.
+    ///
+    /// Cancel safe, as there.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn feed<'m>(
+        &mut self,
+        message: impl Into<Message<'m>>,
+    ) -> Result<(), Error<TransportError<T>>> {
+        self.transmit(Some(Transfer::message(message.into())), false).await
+    }
+
+    /// Sends a message: see [`WebSocket::send`].
+    ///
+    /// Cancel safe, as there.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn send<'m>(
+        &mut self,
+        message: impl Into<Message<'m>>,
+    ) -> Result<(), Error<TransportError<T>>> {
+        self.transmit(Some(Transfer::message(message.into())), true).await
+    }
+
+    /// Queues one fragment: see [`WebSocket::feed_fragment`].
+    ///
+    /// Cancel safe, as there.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn feed_fragment(
+        &mut self,
+        kind: Kind,
+        payload: &[u8],
+        fin: bool,
+    ) -> Result<(), Error<TransportError<T>>> {
+        self.transmit(Some(Transfer::fragment(kind, payload, fin)), false).await
+    }
+
+    /// Writes everything that is queued.
+    ///
+    /// Cancel safe.
+    ///
+    /// # Errors
+    /// As [`WebSocket::flush`].
+    pub async fn flush(&mut self) -> Result<(), Error<TransportError<T>>> {
+        self.transmit(None, true).await
+    }
+
+    /// Sends a Close frame, behind everything that was queued. The reader goes on to `None`, and ends the
+    /// transport.
+    ///
+    /// Cancel safe: dropped, the frame is queued or not.
+    ///
+    /// # Errors
+    /// As [`WebSocket::start_close`].
+    pub async fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error<TransportError<T>>> {
+        let Self { timer, shared } = self;
+        let config = &*shared.config;
+        let result = ControlFrame {
+            side: WriteSide { shared },
+            timer,
+            config,
+            write: Some(|sending: &mut Sending<T::WriteHalf, R>| {
+                sending.start_close(config, Some(CloseFrame { code, reason }))
+            }),
+        }
+        .await;
+        // The deadline of the closing handshake is the reader's to keep.
+        shared.wakers.reader.wake();
+        result
+    }
+
+    /// A handle that pings and closes from any task.
+    pub fn control(&self) -> Control<T, R> {
+        Control { shared: Arc::downgrade(&self.shared) }
+    }
+
+    /// What a streaming writer is made of.
+    pub(crate) fn parts(&mut self) -> (WriteSide<'_, T::WriteHalf, R>, &mut T::Timer, &Config) {
+        let Self { timer, shared } = self;
+        (WriteSide { shared }, timer, &shared.config)
+    }
+
+    pub(crate) fn with_sending<X>(
+        &mut self,
+        use_it: impl FnOnce(&mut Sending<T::WriteHalf, R>, &Config) -> X,
+    ) -> X {
+        self.shared.sending.with(|sending| use_it(sending, &self.shared.config))
+    }
+
+    pub(crate) fn poll_sending<X>(
+        &mut self,
+        cx: &mut Context<'_>,
+        use_it: impl FnOnce(&mut Sending<T::WriteHalf, R>, &mut Context<'_>, &Config) -> X,
+    ) -> X {
+        let shared = &*self.shared;
+        WriteSide { shared }.sending(cx, |sending, cx| use_it(sending, cx, &shared.config))
+    }
+
+    fn transmit<'m>(
+        &mut self,
+        transfer: Option<Transfer<'m>>,
+        flush: bool,
+    ) -> Transmit<'_, 'm, WriteSide<'_, T::WriteHalf, R>, R> {
+        let Self { timer, shared } = self;
+        Transmit { side: WriteSide { shared }, timer, config: &shared.config, transfer, flush }
+    }
+}
+
+impl<T: SplitTransport, R: Role> Control<T, R> {
+    /// Sends a Ping with at most 125 octets of payload, behind what is queued.
+    ///
+    /// # Errors
+    /// [`Error::Ended`] if the connection is gone; [`Error::Send`] with [`SendError::NeedsSpace`] if the
+    /// output is full because the peer does not read, or another reason not to send.
+    pub fn ping(&self, payload: &[u8]) -> Result<(), Error<TransportError<T>>> {
+        self.send(|sending, config| sending.control(config, |outbound, out| outbound.ping(payload, out)))
+    }
+
+    /// Sends a Close frame, behind what is queued. The reader goes on to `None`, and ends the transport.
+    ///
+    /// # Errors
+    /// As [`ping`](Self::ping).
+    pub fn close(&self, code: CloseCode, reason: &str) -> Result<(), Error<TransportError<T>>> {
+        self.send(|sending, config| sending.start_close(config, Some(CloseFrame { code, reason })))
+    }
+
+    fn send(
+        &self,
+        write: impl FnOnce(&mut Sending<T::WriteHalf, R>, &Config) -> Result<(), SendError>,
+    ) -> Result<(), Error<TransportError<T>>> {
+        let Some(shared) = self.shared.upgrade() else { return Err(Error::Ended) };
+        let mut cx = Context::from_waker(&shared.waker);
+        let result = shared.sending.with(|sending| {
+            write(sending, &shared.config)?;
+            // What the transport does not take now, the halves go on with when it does.
+            match sending.poll_flush(&mut cx, &shared.config) {
+                Poll::Ready(Err(error)) => Err(error),
+                _ => Ok(()),
+            }
+        });
+        shared.wakers.reader.wake();
+        result
+    }
+}
+
+impl<T: SplitTransport, R> Clone for Control<T, R> {
+    fn clone(&self) -> Self {
+        Self { shared: self.shared.clone() }
+    }
+}
+
+impl<T: SplitTransport, R> fmt::Debug for Reader<T, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader").finish_non_exhaustive()
+    }
+}
+
+impl<T: SplitTransport, R> fmt::Debug for Writer<T, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writer").finish_non_exhaustive()
+    }
+}
+
+impl<T: SplitTransport, R> fmt::Debug for Control<T, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Control").finish_non_exhaustive()
+    }
+}
+
+/// How the writer reaches the sending side.
+pub struct WriteSide<'a, W, R> {
+    pub(crate) shared: &'a Shared<W, R>,
+}
+
+impl<W, R> fmt::Debug for WriteSide<'_, W, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WriteSide").finish_non_exhaustive()
+    }
+}
+
+impl<W: WriteTransport, R> SendSide<R> for WriteSide<'_, W, R> {
+    type Write = W;
+
+    fn with<X>(&mut self, use_it: impl FnOnce(&mut Sending<W, R>) -> X) -> X {
+        self.shared.sending.with(use_it)
+    }
+
+    fn sending<X>(
+        &mut self,
+        cx: &mut Context<'_>,
+        use_it: impl FnOnce(&mut Sending<W, R>, &mut Context<'_>) -> X,
+    ) -> X {
+        let shared = self.shared;
+        shared.wakers.writer.register(cx.waker());
+        let (result, reply_waits) = shared.sending.with(|sending| {
+            let result = use_it(sending, &mut Context::from_waker(&shared.waker));
+            (result, sending.reply_waits)
+        });
+        // There may be room for it now.
+        if reply_waits {
+            shared.wakers.reader.wake();
+        }
+        result
+    }
+}
+
+/// How the reader reaches its transport and the sending side.
+struct ReadSide<'a, I, W, R> {
+    io: &'a mut I,
+    shared: &'a Shared<W, R>,
+}
+
+impl<I, W: WriteTransport, R> SendSide<R> for ReadSide<'_, I, W, R> {
+    type Write = W;
+
+    fn with<X>(&mut self, use_it: impl FnOnce(&mut Sending<W, R>) -> X) -> X {
+        self.shared.sending.with(use_it)
+    }
+
+    fn sending<X>(
+        &mut self,
+        cx: &mut Context<'_>,
+        use_it: impl FnOnce(&mut Sending<W, R>, &mut Context<'_>) -> X,
+    ) -> X {
+        let shared = self.shared;
+        shared.wakers.reader.register(cx.waker());
+        shared.sending.with(|sending| use_it(sending, &mut Context::from_waker(&shared.waker)))
+    }
+}
+
+impl<I, W, R> Link<R> for ReadSide<'_, I, W, R>
+where
+    I: ReadTransport<Error = W::Error>,
+    W: WriteTransport,
+{
+    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, W::Error>> {
+        self.io.poll_read(cx, buffer)
+    }
+}
