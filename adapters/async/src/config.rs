@@ -54,7 +54,8 @@ pub const fn ticks(duration: Duration) -> u32 {
 
 /// The tick that a time of the clock falls in. Ticks wrap around.
 pub(crate) const fn tick(now: Duration) -> Tick {
-    (now.as_millis() / (1000 / TICKS_PER_SECOND as u128)) as Tick
+    let within = now.subsec_millis() / (1000 / TICKS_PER_SECOND);
+    (now.as_secs() as Tick).wrapping_mul(TICKS_PER_SECOND).wrapping_add(within)
 }
 
 /// The first time that is `tick` or later, for a tick that is not before the one of `now`.

@@ -21,6 +21,22 @@ impl Outgoing {
         self.start == self.end
     }
 
+    /// Lets `write` append whole frames, and says whether it did.
+    #[inline]
+    pub(crate) fn append(
+        &mut self,
+        pool: &Pool,
+        write: impl FnOnce(&mut Output<'_>) -> Result<(), SendError>,
+    ) -> bool {
+        if self.buffer.is_empty() {
+            self.buffer = pool.take(0);
+        }
+        let mut out = Output::with_written(&mut self.buffer, self.end);
+        let written = write(&mut out).is_ok();
+        self.end = out.len();
+        written
+    }
+
     /// Lets `write` append whole frames. If they need more room than there is, the front is tidied up first
     /// when that is cheap.
     pub(crate) fn write<X>(

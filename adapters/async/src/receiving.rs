@@ -3,7 +3,7 @@
 //! It runs in a whole connection and in a reader half. What differs between the two, where the transport and
 //! the sending side are, is behind [`Link`].
 
-use crate::config::{Config, tick};
+use crate::config::Config;
 use crate::error::Error;
 use crate::sending::SendSide;
 use crate::transport::{Timer, WriteTransport};
@@ -35,6 +35,8 @@ pub(crate) struct Receiving<R> {
     discard: bool,
     /// Octets have arrived since the deadlines were last told.
     heard: bool,
+    /// A head, frame or message was unfinished when the deadlines were last told.
+    unfinished: bool,
     /// What the peer's Close frame said.
     closed: Option<Box<Closed>>,
 }
@@ -135,6 +137,7 @@ impl<R: Role> Receiving<R> {
             owed: Owed::Nothing,
             discard: false,
             heard: false,
+            unfinished: false,
             closed: None,
         }
     }
@@ -237,7 +240,7 @@ impl<R: Role> Receiving<R> {
             return false;
         }
         if self.owed == Owed::Close {
-            link.sending(cx, |sending, _| sending.deadlines.close_begun(tick(<LinkTimer<L, R>>::now())));
+            link.sending(cx, |sending, _| sending.close_begun());
             self.phase = Phase::Ending(Outcome::Clean, Step::Flush);
         }
         self.owed = Owed::Nothing;
@@ -287,21 +290,9 @@ impl<R: Role> Receiving<R> {
         self.release(config);
         let unfinished = !self.inbox.is_empty() || self.inbound.open_message().is_some();
         let heard = core::mem::take(&mut self.heard);
+        let begun = unfinished && !core::mem::replace(&mut self.unfinished, unfinished);
         let timeout = ready!(link.sending(cx, |sending, cx| {
-            if heard || unfinished {
-                let now = tick(<LinkTimer<L, R>>::now());
-                if heard {
-                    sending.deadlines.received(now);
-                }
-                if unfinished {
-                    sending.deadlines.frame_begun(now);
-                    if heard {
-                        sending.deadlines.frame_progress(now);
-                    }
-                } else {
-                    sending.deadlines.frame_done();
-                }
-            }
+            sending.told(heard, unfinished, begun);
             sending.poll_deadline(cx, config, timer)
         }));
         self.close_for(cx, config, link, timeout.close_code());
@@ -324,7 +315,7 @@ impl<R: Role> Receiving<R> {
                 // Without room the peer reads nothing and would not read this either.
                 let _ = sending.control(config, |outbound, out| outbound.close(Some(frame), out));
             }
-            sending.deadlines.close_begun(tick(<LinkTimer<L, R>>::now()));
+            sending.close_begun();
         });
     }
 

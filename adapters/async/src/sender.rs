@@ -23,7 +23,11 @@ impl<T: WriteTransport, R: Role> Sender<'_, T, R> {
     /// # Errors
     /// As there.
     pub async fn feed<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error<T::Error>> {
-        self.transmit(Some(Transfer::message(message.into())), false).await
+        let message = message.into();
+        if self.sending.try_feed(self.config, message) {
+            return Ok(());
+        }
+        self.transmit(Some(Transfer::message(message)), false).await
     }
 
     /// Sends a message: see [`WebSocket::send`](crate::WebSocket::send).

@@ -32,7 +32,9 @@ pub trait SendSide<R> {
 pub struct Sending<W, R> {
     pub(crate) io: W,
     pub(crate) outbound: Outbound<R>,
-    pub(crate) deadlines: Deadlines,
+    deadlines: Deadlines,
+    /// A fact was told that may bring a deadline forward, so the timer has to be set anew.
+    rearm: bool,
     out: Outgoing,
     /// Control frames that wait for the end of a frame whose payload is written straight from the caller's
     /// memory.
@@ -98,6 +100,7 @@ impl<W: WriteTransport, R: Role> Sending<W, R> {
             io,
             outbound,
             deadlines,
+            rearm: true,
             out: Outgoing::default(),
             held: None,
             direct: false,
@@ -115,6 +118,8 @@ impl<W: WriteTransport, R: Role> Sending<W, R> {
             io,
             outbound: self.outbound,
             deadlines: self.deadlines,
+            // The halves have timers of their own.
+            rearm: true,
             out: self.out,
             held: self.held,
             direct: self.direct,
@@ -171,8 +176,33 @@ impl<W: WriteTransport, R: Role> Sending<W, R> {
         frame: Option<CloseFrame<'_>>,
     ) -> Result<(), SendError> {
         self.control(config, |outbound, out| outbound.close(frame, out))?;
-        self.deadlines.close_begun(tick(W::Timer::now()));
+        self.close_begun();
         Ok(())
+    }
+
+    /// Starts the clock of the closing handshake.
+    pub(crate) fn close_begun(&mut self) {
+        self.rearm = true;
+        self.deadlines.close_begun(tick(W::Timer::now()));
+    }
+
+    /// Tells the deadlines what reading came to: whether octets arrived, and whether something is unfinished
+    /// that was not, or was already.
+    pub(crate) fn told(&mut self, heard: bool, unfinished: bool, begun: bool) {
+        if !heard && !begun {
+            return;
+        }
+        let now = tick(W::Timer::now());
+        if heard {
+            self.deadlines.received(now);
+            self.deadlines.frame_progress(now);
+        }
+        if begun {
+            self.rearm = true;
+            self.deadlines.frame_begun(now);
+        } else if !unfinished {
+            self.deadlines.frame_done();
+        }
     }
 
     /// Takes note of a Pong: one that answers a keepalive gives the round trip.
@@ -226,6 +256,14 @@ impl<W: WriteTransport, R: Role> Sending<W, R> {
     /// Ends the sending direction of the transport.
     pub(crate) fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error<W::Error>>> {
         self.io.poll_close(cx).map_err(Error::Transport)
+    }
+
+    /// Queues a small message if there is room for it at once: what most sending comes to.
+    #[inline]
+    pub(crate) fn try_feed(&mut self, config: &Config, message: Message<'_>) -> bool {
+        let fits = message.len() <= COPY_MAX.min(config.fragment) && !self.broken && !self.direct;
+        let outbound = &mut self.outbound;
+        fits && self.out.append(&config.pool, |out| outbound.encode(message, out))
     }
 
     /// Writes a message, as far as the transport takes it. Ready once nothing of it is in the caller's memory.
@@ -391,6 +429,7 @@ impl<W: WriteTransport, R: Role> Sending<W, R> {
     // The clock is read only around a transport that takes no more: most writes are never blocked.
 
     fn block(&mut self) {
+        self.rearm |= !self.blocked;
         self.blocked = true;
         self.deadlines.write_blocked(tick(W::Timer::now()));
     }
@@ -404,6 +443,7 @@ impl<W: WriteTransport, R: Role> Sending<W, R> {
     fn out_is_empty(&mut self, config: &Config) {
         if self.blocked {
             self.blocked = false;
+            self.rearm = true;
             self.deadlines.write_done(tick(W::Timer::now()));
         }
         self.out.release(&config.pool);
@@ -425,6 +465,11 @@ impl<W: WriteTransport, R: Role> Sending<W, R> {
         config: &Config,
         timer: &mut W::Timer,
     ) -> Poll<Timeout> {
+        // Most facts put deadlines off: then an alarm that goes off too early is all it costs.
+        if !self.rearm {
+            ready!(timer.poll_armed(cx));
+        }
+        self.rearm = true;
         loop {
             let now = W::Timer::now();
             match self.deadlines.on_time(tick(now), &config.timeouts) {
@@ -435,7 +480,12 @@ impl<W: WriteTransport, R: Role> Sending<W, R> {
                 }
                 Some(Action::Fail(timeout)) => return Poll::Ready(timeout),
                 None => match self.deadlines.next_deadline(tick(now), &config.timeouts) {
-                    Some(at) => ready!(timer.poll_until(cx, time(at, now))),
+                    Some(at) => {
+                        if timer.poll_until(cx, time(at, now)).is_pending() {
+                            self.rearm = false;
+                            return Poll::Pending;
+                        }
+                    }
                     None => return Poll::Pending,
                 },
             }

@@ -66,4 +66,7 @@ pub trait Timer: Default {
 
     /// Ready once it is `at` or later. A later call with another time moves the alarm.
     fn poll_until(&mut self, cx: &mut Context<'_>, at: Duration) -> Poll<()>;
+
+    /// The same for the time that was last given, without looking at the clock; pending for ever if none was.
+    fn poll_armed(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 }

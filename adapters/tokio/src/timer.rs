@@ -30,6 +30,10 @@ impl Timer for Alarm {
         }
         sleep.as_mut().poll(cx)
     }
+
+    fn poll_armed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.0.as_mut().map_or(Poll::Pending, |sleep| sleep.as_mut().poll(cx))
+    }
 }
 
 impl fmt::Debug for Alarm {
