@@ -22,6 +22,8 @@ mod output;
 mod response;
 pub mod server;
 mod start_line;
+#[cfg(test)]
+mod tests;
 pub mod uri;
 
 pub use error::HandshakeError;

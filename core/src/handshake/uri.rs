@@ -159,3 +159,122 @@ fn is_text(mut text: &[u8], more: &[u8]) -> bool {
         };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use proptest::prelude::*;
+    use std::string::ToString;
+
+    // RFC 6455 3: ws and wss URIs and their default ports
+    #[test]
+    fn uris_are_split() {
+        for (text, secure, host, port, authority, target) in [
+            ("ws://example.com/chat", false, "example.com", 80, "example.com", "/chat"),
+            ("wss://example.com", true, "example.com", 443, "example.com", ""),
+            (
+                "WSS://Example.COM:8443/a/b?c=d/e?f",
+                true,
+                "Example.COM",
+                8443,
+                "Example.COM:8443",
+                "/a/b?c=d/e?f",
+            ),
+            ("ws://example.com?a", false, "example.com", 80, "example.com", "?a"),
+            ("ws://example.com:80/", false, "example.com", 80, "example.com", "/"),
+            ("ws://example.com:443/", false, "example.com", 443, "example.com:443", "/"),
+            ("wss://example.com:443/", true, "example.com", 443, "example.com", "/"),
+            ("wss://example.com:/", true, "example.com", 443, "example.com", "/"),
+            ("ws://127.0.0.1:9001", false, "127.0.0.1", 9001, "127.0.0.1:9001", ""),
+            ("ws://[::1]", false, "::1", 80, "[::1]", ""),
+            ("ws://[2001:db8::1]:9001/", false, "2001:db8::1", 9001, "[2001:db8::1]:9001", "/"),
+            ("ws://a_b.example/%C3%A9;p=1,2/@:", false, "a_b.example", 80, "a_b.example", "/%C3%A9;p=1,2/@:"),
+        ] {
+            let uri = Uri::parse(text).unwrap();
+            assert_eq!(
+                (uri.secure(), uri.host(), uri.port(), uri.authority(), uri.target()),
+                (secure, host, port, authority, target),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn wrong_uris_are_refused() {
+        for (text, error) in [
+            ("", UriError::Scheme),
+            ("http://example.com", UriError::Scheme),
+            ("example.com", UriError::Scheme),
+            ("ws:example.com", UriError::Scheme),
+            ("ws:/example.com", UriError::Scheme),
+            (" ws://example.com", UriError::Scheme),
+            ("ws://user@example.com", UriError::UserInfo),
+            ("ws://user:secret@example.com/", UriError::UserInfo),
+            ("ws://@example.com/", UriError::UserInfo),
+            ("ws://", UriError::Host),
+            ("ws:///chat", UriError::Host),
+            ("ws://:80", UriError::Host),
+            ("ws://exam ple.com", UriError::Host),
+            ("ws://ex\u{e4}mple.com", UriError::Host),
+            ("ws://example.com\r\n", UriError::Host),
+            ("ws://example%zz.com", UriError::Host),
+            ("ws://::1/", UriError::Host),
+            ("ws://[::1", UriError::Host),
+            ("ws://[::1]a", UriError::Host),
+            ("ws://[1.2.3.4]", UriError::Host),
+            ("ws://[fe80::1%25eth0]", UriError::Host),
+            ("ws://[]", UriError::Host),
+            ("ws://example.com:0", UriError::Port),
+            ("ws://example.com:65536", UriError::Port),
+            ("ws://example.com:000080", UriError::Port),
+            ("ws://example.com:+80", UriError::Port),
+            ("ws://example.com:8o", UriError::Port),
+            ("ws://a:1:2", UriError::Port),
+            ("ws://example.com/a b", UriError::Path),
+            ("ws://example.com/%", UriError::Path),
+            ("ws://example.com/?a|b", UriError::Path),
+            ("ws://example.com/\u{e9}", UriError::Path),
+            ("ws://example.com/a#b", UriError::Fragment),
+            ("ws://example.com#", UriError::Fragment),
+        ] {
+            assert_eq!(Uri::parse(text), Err(error), "{text}");
+        }
+    }
+
+    proptest! {
+        // An independent reading of RFC 3986
+        #[test]
+        fn the_parts_are_those_of_a_general_parser(
+            text in "[wW][sS]{1,2}://[a-c.%2]{0,4}(\\[[0-9a:.]{0,6}\\])?[@:]{0,2}[0-9]{0,5}[/?#@:a%2 |]{0,6}"
+        ) {
+            let ours = Uri::parse(&text);
+            let theirs = fluent_uri::Uri::parse(text.as_str()).ok().and_then(|uri| {
+                let authority = uri.authority()?;
+                let known = matches!(uri.scheme().as_str().to_ascii_lowercase().as_str(), "ws" | "wss");
+                let port = match authority.port() {
+                    Some(port) if port.as_str().len() > 5 => return None,
+                    Some(port) if !port.as_str().is_empty() => Some(port.as_str().parse::<u16>().ok()?),
+                    _ => None,
+                };
+                let plain = authority.userinfo().is_none() && uri.fragment().is_none();
+                (known && plain && port != Some(0) && !authority.host().is_empty()).then_some((uri, port))
+            });
+            match (ours, theirs) {
+                (Ok(ours), Some((theirs, port))) => {
+                    let authority = theirs.authority().unwrap();
+                    let host = authority.host();
+                    let target = match theirs.query() {
+                        Some(query) => std::format!("{}?{}", theirs.path(), query),
+                        None => theirs.path().to_string(),
+                    };
+                    let default = if ours.secure() { 443 } else { 80 };
+                    prop_assert_eq!(ours.host(), host.trim_matches(['[', ']']));
+                    prop_assert_eq!(ours.port(), port.unwrap_or(default));
+                    prop_assert_eq!(ours.target(), target);
+                }
+                (ours, theirs) => prop_assert_eq!(ours.is_ok(), theirs.is_some(), "{}", text),
+            }
+        }
+    }
+}
