@@ -1,5 +1,6 @@
 //! Which web origins may open a connection: the guard against cross-site hijacking (RFC 6455 10.2).
 
+use super::octet::{split_before, split_once};
 use super::server::Request;
 use super::uri::is_authority;
 use core::fmt;
@@ -63,11 +64,11 @@ impl fmt::Debug for OriginPolicy<'_> {
 
 /// The host and port of an origin: `example.com:8080` of `http://example.com:8080`.
 fn host_of(origin: &str) -> Option<&str> {
-    let (scheme, rest) = origin.split_once("://")?;
+    let (scheme, rest) = split_once(origin, b':')?;
     // RFC 3986 3.1: a scheme is a letter and then letters, digits and three signs
-    let valid = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+    let valid = scheme.bytes().next().is_some_and(|first| first.is_ascii_alphabetic())
         && scheme.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"+-.".contains(&octet));
-    let host = rest.split(['/', '?', '#']).next()?;
+    let (host, _) = split_before(rest.strip_prefix("//")?, b"/?#");
     (valid && is_authority(host)).then_some(host)
 }
 
