@@ -256,6 +256,9 @@ fn a_plain_request_can_be_read() {
         let names: Vec<&str> = request.headers().map(|(name, _)| name).collect();
         assert_eq!(names, ["Host", "A", "empty"]);
     });
+    for half in ["Connection", "Upgrade"] {
+        with_request(&Draft::new().without(half).text(), |request| assert!(!request.wants_websocket()));
+    }
     with_request(SAMPLE_REQUEST, |request| {
         assert!(request.wants_websocket());
         assert_eq!(request.origin(), Some("http://example.com"));
