@@ -1,4 +1,25 @@
 //! The client's side of the handshake: writes a request and verifies the response (RFC 6455 4.1).
+//!
+//! ```
+//! use tightwire::handshake::Slot;
+//! use tightwire::handshake::client::{Offer, Response};
+//! use tightwire::handshake::uri::Uri;
+//!
+//! let uri = Uri::parse("ws://server.example.com/chat").expect("a WebSocket URI");
+//! let offer = Offer::new(uri.authority(), uri.target()).with_protocols(&["chat", "superchat"]);
+//! let nonce = *b"the sample nonce"; // 16 random octets, fresh for each connection
+//! let mut out = [0; 512];
+//! let length = offer.write(nonce, &mut out).expect("a valid offer and room for it");
+//! assert!(out[..length].starts_with(b"GET /chat HTTP/1.1\r\nHost: server.example.com\r\n"));
+//!
+//! // A `HeadScanner` finds the end of the answer.
+//! let head = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+//!     Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: chat\r\n\r\n";
+//! let mut slots = [Slot::EMPTY; 64];
+//! let response = Response::parse(head, &mut slots).expect("an HTTP response");
+//! let accepted = offer.verify(&response, nonce).expect("an open connection");
+//! assert_eq!(accepted.protocol(), Some("chat"));
+//! ```
 
 use super::error::HandshakeError;
 use super::extension::{Extension, Extensions};

@@ -175,3 +175,114 @@ impl<'b> Cursor<'b> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use std::string::String;
+    use std::vec::Vec;
+
+    type Parsed = Vec<(String, Vec<(String, Option<String>)>)>;
+
+    fn read(value: &str) -> Result<Parsed, InvalidExtension> {
+        let text = |value: ParamValue<'_>| value.octets().map(char::from).collect();
+        let param = |param: Param<'_>| (param.name.into(), param.value.map(text));
+        Extensions::parse(value.as_bytes())
+            .map(|extension| {
+                extension.map(|extension| (extension.name().into(), extension.params().map(param).collect()))
+            })
+            .collect()
+    }
+
+    fn written(extensions: &Parsed) -> String {
+        let mut text = String::new();
+        for (name, params) in extensions {
+            text += name;
+            for (name, value) in params {
+                text += ";";
+                text += name;
+                if let Some(value) = value {
+                    text += "=";
+                    text += value;
+                }
+            }
+            text += ",";
+        }
+        text
+    }
+
+    // RFC 6455 9.1: the grammar and its examples
+    #[test]
+    fn lists_are_read() {
+        for (value, expected) in [
+            ("", ""),
+            (" ,, ", ""),
+            ("foo", "foo,"),
+            ("foo, bar; baz=2", "foo,bar;baz=2,"),
+            ("bar; baz=2,foo", "bar;baz=2,foo,"),
+            ("deflate-stream", "deflate-stream,"),
+            (
+                "mux; max-channels=4; flow-control, deflate-stream",
+                "mux;max-channels=4;flow-control,deflate-stream,",
+            ),
+            ("private-extension", "private-extension,"),
+            ("a;b=\"c\"", "a;b=c,"),
+            ("a;b=\"\\c\\1\"", "a;b=c1,"),
+            ("a \t; b = 1 ; c\t, ,d ", "a;b=1;c,d,"),
+            ("a;b;b=1;b", "a;b;b=1;b,"),
+        ] {
+            assert_eq!(read(value).as_ref().map(written).as_deref(), Ok(expected), "{value}");
+        }
+    }
+
+    // RFC 6455 9.1: a value that does not conform fails the connection
+    #[test]
+    fn malformed_lists_are_refused() {
+        for value in [
+            ";",
+            "=",
+            "a;",
+            "a;;b",
+            "a;,b",
+            "a;b=",
+            "a;b=,c",
+            "a=b",
+            "a b",
+            "a;b c",
+            "a;b=c d",
+            "a;b=\"",
+            "a;b=\"c",
+            "a;b=\"c\\",
+            "a;b=\"c\\\"",
+            "a;b=\"\"",
+            "a;b=\"c,d\"",
+            "a;b=\"c d\"",
+            "a;b=\"c\"d",
+            "a;b=\"\\\"\"",
+            "\"a\"",
+            "a;\"b\"",
+            "a;b=\u{e9}",
+            "x, a/b",
+        ] {
+            assert_eq!(read(value), Err(InvalidExtension), "{value}");
+        }
+    }
+
+    #[test]
+    fn one_error_ends_the_list() {
+        let mut list = Extensions::parse(b"a, b c, d");
+        assert!(list.next().is_some_and(|first| first.is_ok_and(|first| first.name() == "a")));
+        assert_eq!(list.next(), Some(Err(InvalidExtension)));
+        assert_eq!(list.next(), None);
+    }
+
+    #[test]
+    fn values_are_compared_unescaped() {
+        let value = |raw: &'static str| ParamValue { raw: raw.as_bytes() };
+        assert!(value("15").is("15"));
+        assert!(value("\\15").is("15"));
+        assert!(!value("15").is("1"));
+        assert!(!value("1").is("15"));
+    }
+}

@@ -43,12 +43,7 @@ pub fn accept_key(key: &[u8; 24]) -> AcceptKey {
     let (front, back) = text.split_at_mut(key.len());
     front.copy_from_slice(key);
     back.copy_from_slice(GUID);
-    // Hashed as one array of known length: then no panic is left in the hash.
-    let digest = sha1_smol::Sha1::from(text).digest().bytes();
-    let mut accept = [0; 28];
-    // 20 octets are 28 characters, so this cannot fail.
-    let _ = STANDARD.encode_slice(digest, &mut accept);
-    AcceptKey(accept)
+    AcceptKey(base64(sha1(&text)))
 }
 
 /// The value of `Sec-WebSocket-Key` if it is the base64 of 16 octets.
@@ -64,10 +59,32 @@ pub fn parse_key(value: &[u8]) -> Option<[u8; 24]> {
 
 /// The `Sec-WebSocket-Key` for 16 random octets (RFC 6455 4.1, step 7).
 pub(super) fn key_of(nonce: [u8; 16]) -> [u8; 24] {
-    let mut key = [0; 24];
-    // 16 octets are 24 characters, so this cannot fail.
-    let _ = STANDARD.encode_slice(nonce, &mut key);
+    let mut octets = [0; 20];
+    let (front, _) = octets.split_at_mut(nonce.len());
+    front.copy_from_slice(&nonce);
+    // The zeros behind the nonce are what fills its last digit; two characters of padding follow.
+    let mut key = [b'='; 24];
+    for (digit, encoded) in key.iter_mut().zip(base64(octets)).take(22) {
+        *digit = encoded;
+    }
     key
+}
+
+/// One array of known length, hashed in one place: then no panic is left in the hash.
+#[inline(never)]
+fn sha1(text: &[u8; 60]) -> [u8; 20] {
+    let mut hash = sha1_smol::Sha1::new();
+    hash.update(text);
+    hash.digest().bytes()
+}
+
+/// One size for both uses, in one place: then no panic is left in the encoder.
+#[inline(never)]
+fn base64(octets: [u8; 20]) -> [u8; 28] {
+    let mut text = [0; 28];
+    // 20 octets are 28 characters, so this cannot fail.
+    let _ = STANDARD.encode_slice(octets, &mut text);
+    text
 }
 
 #[cfg(test)]

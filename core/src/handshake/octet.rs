@@ -37,6 +37,21 @@ pub(super) fn trim(mut text: &[u8]) -> &[u8] {
     text
 }
 
+/// The text before and after the first `octet`, which is ASCII.
+///
+/// Unlike the method of `str` it leaves no panic for the compiler to prove away.
+pub(super) fn split_once(text: &str, octet: u8) -> Option<(&str, &str)> {
+    let at = text.bytes().position(|other| other == octet)?;
+    let (before, after) = text.split_at_checked(at)?;
+    Some((before, after.get(1..)?))
+}
+
+/// The text before the first octet of `ends`, all of them ASCII, and the rest with that octet.
+pub(super) fn split_before<'a>(text: &'a str, ends: &[u8]) -> (&'a str, &'a str) {
+    let at = text.bytes().position(|octet| ends.contains(&octet)).unwrap_or(text.len());
+    text.split_at_checked(at).unwrap_or((text, ""))
+}
+
 /// `text` as a token: not empty and nothing but token octets.
 pub(super) fn token(text: &[u8]) -> Option<&str> {
     if text.is_empty() || !text.iter().copied().all(is_token) {
@@ -52,23 +67,7 @@ const fn classes() -> [u8; 256] {
         let c = octet as u8;
         let mut class = 0;
         if c.is_ascii_alphanumeric()
-            || matches!(
-                c,
-                b'!' | b'#'
-                    | b'$'
-                    | b'%'
-                    | b'&'
-                    | b'\''
-                    | b'*'
-                    | b'+'
-                    | b'-'
-                    | b'.'
-                    | b'^'
-                    | b'_'
-                    | b'`'
-                    | b'|'
-                    | b'~'
-            )
+            || matches!(c, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
         {
             class |= TOKEN;
         }
@@ -107,6 +106,15 @@ mod tests {
         for octet in 0..=255_u8 {
             assert_eq!(is_value(octet), octet == b'\t' || !octet.is_ascii_control(), "{octet}");
         }
+    }
+
+    #[test]
+    fn text_is_split_at_octets() {
+        assert_eq!(split_once("a:b:c", b':'), Some(("a", "b:c")));
+        assert_eq!(split_once("\u{e9}:", b':'), Some(("\u{e9}", "")));
+        assert_eq!(split_once("abc", b':'), None);
+        assert_eq!(split_before("a/b?c", b"?/"), ("a", "/b?c"));
+        assert_eq!(split_before("abc", b"?/"), ("abc", ""));
     }
 
     #[test]

@@ -10,11 +10,10 @@ impl Output<'_> {
     /// Appends `part`.
     pub(super) fn put(&mut self, part: impl AsRef<[u8]>) {
         let part = part.as_ref();
-        let end = self.octets.saturating_add(part.len());
-        if let Some(room) = self.room.get_mut(self.octets..end) {
+        if let Some(room) = self.room.get_mut(self.octets..).and_then(|room| room.get_mut(..part.len())) {
             room.copy_from_slice(part);
         }
-        self.octets = end;
+        self.octets = self.octets.saturating_add(part.len());
     }
 
     /// Appends `number` in decimal digits.

@@ -7,6 +7,7 @@ use super::error::HandshakeError;
 use super::extension::{Extension, Extensions};
 use super::fields::{self, Fields, Slot, first_line, is_header, is_reserved};
 use super::key::{AcceptKey, accept_key, parse_key};
+use super::octet::{split_before, split_once, token};
 use super::origin::OriginPolicy;
 use super::output::whole;
 pub use super::response::{Rejection, Response, ResponseError};
@@ -49,13 +50,13 @@ impl<'b, 'h> Request<'b, 'h> {
 
     /// The path, without the query. It is not decoded or normalised.
     pub fn path(&self) -> &'b str {
-        let path = self.resource().split('?').next().unwrap_or_default();
+        let (path, _) = split_before(self.resource(), b"?");
         if path.is_empty() { "/" } else { path }
     }
 
     /// What follows the first `?` of the target, if there is one.
     pub fn query(&self) -> Option<&'b str> {
-        self.resource().split_once('?').map(|(_, query)| query)
+        split_once(self.resource(), b'?').map(|(_, query)| query)
     }
 
     /// Host and port that the request is meant for, from the target if it is absolute, else from `Host`.
@@ -155,7 +156,7 @@ impl<'b, 'h> Request<'b, 'h> {
             return Err(HandshakeError::RequestBody);
         }
         // RFC 6455 4.2.1: what violates the grammar of the handshake is refused
-        if self.fields.elements(fields::PROTOCOL).any(|element| super::octet::token(element).is_none()) {
+        if self.fields.elements(fields::PROTOCOL).any(|element| token(element).is_none()) {
             return Err(HandshakeError::InvalidProtocols);
         }
         // RFC 6455 9.1: malformed extensions fail the connection

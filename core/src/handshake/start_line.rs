@@ -1,7 +1,7 @@
 //! The first line of a head: the request line and the status line (RFC 9112 3, 4).
 
 use super::error::HandshakeError;
-use super::octet::{is_value, is_visible, token};
+use super::octet::{is_value, is_visible, split_before, split_once, token};
 use super::uri::is_authority;
 
 /// The parts of a request line.
@@ -53,12 +53,12 @@ impl<'b> RequestLine<'b> {
 ///
 /// RFC 6455 4.2.1: the target may be an absolute HTTP or HTTPS URI.
 pub(super) fn absolute(target: &str) -> Option<(&str, &str)> {
-    let (scheme, rest) = target.split_once("://")?;
+    let (scheme, rest) = split_once(target, b':')?;
+    let rest = rest.strip_prefix("//")?;
     if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
         return None;
     }
-    let end = rest.find(['/', '?']).unwrap_or(rest.len());
-    let (authority, rest) = rest.split_at_checked(end)?;
+    let (authority, rest) = split_before(rest, b"/?");
     is_authority(authority).then_some((authority, rest))
 }
 
