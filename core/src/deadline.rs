@@ -208,6 +208,9 @@ impl Deadlines {
     }
 
     /// Reports that something is unfinished: a head, a frame or a message. Said again it changes nothing.
+    ///
+    /// After a read something is, if decoding left octets of it or
+    /// [`open_message`](crate::Inbound::open_message) names a message.
     pub const fn frame_begun(&mut self, now: Tick) {
         if !self.has(UNFINISHED) {
             self.frame = Stamp::new(now);
