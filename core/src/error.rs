@@ -95,6 +95,8 @@ pub enum SendError {
     ControlTooLong,
     /// A close code that must not be sent.
     InvalidCloseCode,
+    /// A frame of 2^63 octets or more.
+    LengthTooLarge,
 }
 
 impl fmt::Display for SendError {
@@ -105,6 +107,7 @@ impl fmt::Display for SendError {
             Self::MessageOpen => f.write_str("a message in fragments is not finished"),
             Self::ControlTooLong => f.write_str("a control frame carries at most 125 octets"),
             Self::InvalidCloseCode => f.write_str("this close code must not be sent"),
+            Self::LengthTooLarge => f.write_str("a frame carries less than 2^63 octets"),
         }
     }
 }
