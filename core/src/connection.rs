@@ -262,7 +262,9 @@ mod tests {
 
     const LIMITS: Limits = Limits::DEFAULT;
 
-    fn client() -> Connection<Client<fn() -> [u8; 4]>> {
+    type Zeros = fn() -> [u8; 4];
+
+    fn client() -> Connection<Client<Zeros>> {
         Connection::client(|| [0; 4])
     }
 
