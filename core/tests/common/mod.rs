@@ -171,12 +171,12 @@ impl<R: Role> Drive<R> {
         self.carry = input.to_vec();
     }
 
-    /// Sends through the connection, with room for it.
+    /// Sends through the connection, with 16,000 octets of room.
     pub fn send<T>(
         &mut self,
         send: impl FnOnce(&mut Connection<R>, &mut Output<'_>) -> Result<T, SendError>,
     ) -> T {
-        let mut room = vec![0; 1 << 17];
+        let mut room = vec![0; 16_000];
         let mut out = Output::new(&mut room);
         let sent = send(&mut self.connection, &mut out).expect("there is room and it may be sent");
         self.out.extend_from_slice(out.written());
