@@ -9,6 +9,7 @@ use crate::error::Violation;
 use crate::event::{Event, Step};
 use crate::frame::CONTROL_FRAME_MAX;
 use crate::message::{Kind, Message, Text};
+use crate::output::copy;
 
 /// What an [`Inbox`] drives: [`Connection::decoder`](crate::Connection::decoder) with replies,
 /// [`Inbound::decoder`](crate::Inbound::decoder) without.
@@ -111,10 +112,7 @@ impl<S: AsRef<[u8]> + AsMut<[u8]>> Inbox<S> {
     /// Copies octets into the space and returns how many fitted.
     pub fn extend(&mut self, octets: &[u8]) -> usize {
         let space = self.space();
-        let taken = octets.len().min(space.len());
-        if let (Some(space), Some(octets)) = (space.get_mut(..taken), octets.get(..taken)) {
-            space.copy_from_slice(octets);
-        }
+        let taken = copy(octets, space);
         self.commit(taken);
         taken
     }
@@ -219,10 +217,10 @@ impl<S: AsRef<[u8]> + AsMut<[u8]>> Inbox<S> {
         let filled = after + unread.len();
         let Some(target) = storage.as_mut().get_mut(..filled) else { return Err(storage) };
         let (front, back) = target.split_at_mut_checked(end).unwrap_or_default();
-        front.copy_from_slice(message);
+        copy(message, front);
         let (front, back) = back.split_at_mut_checked(control.len()).unwrap_or_default();
-        front.copy_from_slice(control);
-        back.copy_from_slice(unread);
+        copy(control, front);
+        copy(unread, back);
         (self.start, self.end, self.unread, self.filled) = (0, end as u32, after as u32, filled as u32);
         if !partial {
             self.state = State::Done;
@@ -338,14 +336,17 @@ impl<S: AsRef<[u8]> + AsMut<[u8]>> Inbox<S> {
     }
 }
 
-/// Moves `length` octets from `from` to `to`, both within `octets`.
+/// Moves `length` octets from `from` down to `to`, both within `octets`.
+#[inline]
 fn shift(octets: &mut [u8], from: u32, length: usize, to: u32) {
     let (from, to) = (from as usize, to as usize);
-    let last_start = octets.len().saturating_sub(length);
-    if length <= octets.len() && from <= last_start && to <= last_start {
+    let (end, down) = (from.saturating_add(length), from.saturating_sub(to));
+    if let Some(window) = octets.get_mut(to..end)
+        && down <= window.len()
+    {
         #[cfg(test)]
         tests::MOVED.set(tests::MOVED.get() + length);
-        octets.copy_within(from..from + length, to);
+        window.copy_within(down.., 0);
     }
 }
 

@@ -9,7 +9,7 @@ use crate::event::Event;
 use crate::frame::{CONTROL_PAYLOAD_MAX, Head, OpCode};
 use crate::mask;
 use crate::message::{Kind, Message};
-use crate::output::Output;
+use crate::output::{Output, copy};
 use crate::prepared::Prepared;
 use crate::role::{Role, Server};
 
@@ -266,11 +266,9 @@ impl<R: Role> Outbound<R> {
         let taken = head.write(memory)?;
         let memory = memory.get_mut(taken..).unwrap_or_default();
         match head.key {
-            Some(key) => {
-                mask::mask_copy(key, 0, payload, memory);
-            }
-            None => memory.copy_from_slice(payload),
-        }
+            Some(key) => mask::mask_copy(key, 0, payload, memory),
+            None => copy(payload, memory),
+        };
         Ok(())
     }
 }
@@ -288,7 +286,7 @@ impl Outbound<Server> {
     ) -> Result<(), SendError> {
         self.may_begin()?;
         let frame = message.frame();
-        out.take(frame.len())?.copy_from_slice(frame);
+        copy(frame, out.take(frame.len())?);
         Ok(())
     }
 }

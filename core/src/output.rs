@@ -47,10 +47,7 @@ impl<'o> Output<'o> {
     /// of [`Outbound::head`](crate::Outbound::head), or frames encoded elsewhere.
     pub fn append(&mut self, octets: &[u8]) -> usize {
         let copied = octets.len().min(self.room());
-        if let (Ok(memory), Some(octets)) = (self.take(copied), octets.get(..copied)) {
-            memory.copy_from_slice(octets);
-        }
-        copied
+        self.take(copied).map_or(0, |memory| copy(octets, memory))
     }
 
     /// Takes `octets` octets of room to be written at once.
@@ -61,6 +58,16 @@ impl<'o> Output<'o> {
         self.length = end;
         Ok(taken)
     }
+}
+
+/// Copies `from` to the front of `to`, as much as both have, and returns how much: a copy that cannot panic.
+#[inline]
+pub(crate) fn copy(from: &[u8], to: &mut [u8]) -> usize {
+    let length = from.len().min(to.len());
+    if let (Some(from), Some(to)) = (from.get(..length), to.get_mut(..length)) {
+        to.copy_from_slice(from);
+    }
+    length
 }
 
 #[cfg(test)]
