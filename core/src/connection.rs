@@ -87,8 +87,8 @@ impl<R: Role> Connection<R> {
     /// Takes the next event off the front of `input` and appends the reply that it wants to `out`.
     ///
     /// Call until it gives [`Step::NeedInput`]; what then stays in `input` is to be presented again in front of
-    /// the next octets. [`Step::NeedOutput`] is given before anything of the frame concerned was consumed; with
-    /// 131 octets of room it is never given.
+    /// the next octets. [`Step::NeedOutput`] is given before anything of the frame that wants a reply was consumed,
+    /// or before a violation is given; with 131 octets of room it is never given.
     ///
     /// # Errors
     /// A [`Violation`]. The Close frame that it demands is in `out` (unless replies are manual), to be sent
@@ -250,5 +250,161 @@ pub struct Decoder<'a, 'o, R> {
 impl<R: Role> Decode for Decoder<'_, '_, R> {
     fn decode<'i>(&mut self, input: &mut &'i mut [u8]) -> Result<Step<'i>, Violation> {
         self.connection.decode(input, self.out, self.limits)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::close::CloseCode;
+    use crate::event::Event;
+    use std::vec::Vec;
+
+    const LIMITS: Limits = Limits::DEFAULT;
+
+    type Zeros = fn() -> [u8; 4];
+
+    fn client() -> Connection<Client<Zeros>> {
+        Connection::client(|| [0; 4])
+    }
+
+    /// One call: what it gave, how much input it left and what it wrote into `room` octets.
+    fn step<R: Role>(
+        connection: &mut Connection<R>,
+        wire: &[u8],
+        room: usize,
+    ) -> (Result<std::string::String, Violation>, usize, Vec<u8>) {
+        let (mut memory, mut output) = (wire.to_vec(), std::vec![0; room]);
+        let (mut input, mut out) = (&mut memory[..], Output::new(&mut output));
+        let step = connection.decode(&mut input, &mut out, &LIMITS).map(|step| std::format!("{step:?}"));
+        (step, input.len(), out.written().to_vec())
+    }
+
+    fn gave<R: Role>(
+        connection: &mut Connection<R>,
+        wire: &[u8],
+        room: usize,
+    ) -> (std::string::String, usize, Vec<u8>) {
+        let (step, left, written) = step(connection, wire, room);
+        (step.unwrap(), left, written)
+    }
+
+    #[test]
+    fn a_server_is_32_octets() {
+        assert_eq!(size_of::<Connection<Server>>(), 32);
+    }
+
+    // Law 4: a reply without room consumes nothing, and the room asked for is enough
+    #[test]
+    fn a_ping_without_room_stays() {
+        let ping = b"\x89\x03abc";
+        let mut connection = client();
+        for room in 0..9 {
+            assert_eq!(gave(&mut connection, ping, room), ("NeedOutput(9)".into(), 5, Vec::new()));
+        }
+        let (step, left, written) = gave(&mut connection, ping, 9);
+        assert_eq!((step, left), ("Event(Ping([97, 98, 99]))".into(), 0));
+        assert_eq!(written, b"\x8a\x83\0\0\0\0abc");
+        // Nothing else needs room: events and unfinished frames pass a full output.
+        assert_eq!(gave(&mut connection, b"\x8a\x00", 0).0, "Event(Pong([]))");
+        assert_eq!(gave(&mut connection, b"\x89\x03ab", 0), ("NeedInput".into(), 4, Vec::new()));
+        assert!(gave(&mut connection, b"\x82\x01a", 0).0.contains("last: true"));
+    }
+
+    // Law 4: also a Close frame and its answer
+    #[test]
+    fn a_close_without_room_stays() {
+        let close = b"\x88\x05\x03\xe8bye";
+        let mut connection = client();
+        for room in 0..8 {
+            assert_eq!(gave(&mut connection, close, room), ("NeedOutput(8)".into(), 7, Vec::new()));
+            assert!(!connection.inbound().is_closed());
+        }
+        let (step, left, written) = gave(&mut connection, close, 8);
+        assert_eq!((step.contains("\"bye\""), left), (true, 0));
+        assert_eq!(written, b"\x88\x82\0\0\0\0\x03\xe8");
+        assert!(connection.is_finished());
+        let mut connection = client();
+        assert_eq!(gave(&mut connection, b"\x88\x00", 5).0, "NeedOutput(6)");
+        assert_eq!(gave(&mut connection, b"\x88\x00", 6).2, b"\x88\x80\0\0\0\0");
+    }
+
+    // RFC 6455 7.1.7: a violation is told to the peer, as soon as there is room, once
+    #[test]
+    fn a_violation_waits_for_room() {
+        for bad in
+            [&b"\xFF"[..], b"\x88\x01x", b"\x81\x01\xFF", b"\x81\x01\xE2", b"\x80\x00", b"\x88\x02\x03\xed"]
+        {
+            let mut connection = client();
+            for room in 0..8 {
+                assert_eq!(gave(&mut connection, bad, room).0, "NeedOutput(8)", "{bad:x?} {room}");
+                assert!(!connection.is_finished());
+            }
+            let (failed, _, written) = step(&mut connection, bad, 8);
+            let violation = failed.unwrap_err();
+            let [high, low] = violation.close_code().number().to_be_bytes();
+            assert_eq!(written, [0x88, 0x82, 0, 0, 0, 0, high, low]);
+            assert!(connection.is_finished());
+            // Law 8: failure sticks
+            assert_eq!(step(&mut connection, b"\x81\x00", 8), (Err(violation), 2, Vec::new()));
+            assert_eq!(connection.ping(b"", &mut Output::new(&mut [0; 9])), Err(SendError::Closed));
+        }
+    }
+
+    // RFC 6455 5.5.1: the Close that answers ours is not answered again
+    #[test]
+    fn after_our_close_nothing_is_answered() {
+        let mut connection = client();
+        let mut memory = [0; 16];
+        let mut out = Output::new(&mut memory);
+        let frame = CloseFrame { code: CloseCode::NORMAL, reason: "" };
+        connection.close(Some(frame), &mut out).unwrap();
+        assert!(!connection.is_finished());
+        // The peer may still be sending.
+        assert!(gave(&mut connection, b"\x82\x01a", 0).0.contains("last: true"));
+        assert_eq!(gave(&mut connection, b"\x89\x00", 0), ("Event(Ping([]))".into(), 0, Vec::new()));
+        assert_eq!(gave(&mut connection, b"\x88\x02\x03\xe8", 0).2, b"");
+        assert!(connection.is_finished());
+        // RFC 6455 1.4: after both Close frames everything is dropped
+        assert_eq!(gave(&mut connection, b"\x81\x01a", 0), ("NeedInput".into(), 0, Vec::new()));
+    }
+
+    #[test]
+    fn manual_replies_are_the_callers() {
+        let mut connection = client().with_manual_replies();
+        assert_eq!(gave(&mut connection, b"\x89\x01a", 64).2, b"");
+        let (step, _, written) = gave(&mut connection, b"\x88\x00", 64);
+        assert_eq!(
+            (step, written, connection.is_finished()),
+            ("Event(Close(None))".into(), Vec::new(), false)
+        );
+        let mut memory = [0; 16];
+        let mut out = Output::new(&mut memory);
+        connection.outbound_mut().reply(&Event::Close(None), &mut out).unwrap();
+        assert_eq!((out.written(), connection.is_finished()), (&b"\x88\x80\0\0\0\0"[..], true));
+
+        let mut connection = client().with_manual_replies();
+        let (failed, _, written) = self::step(&mut connection, b"\x80\x00", 64);
+        assert_eq!((failed, written), (Err(Violation::UnexpectedContinuation), Vec::new()));
+        assert!(!connection.is_finished());
+    }
+
+    // RFC 7692 7.2.2: a fault found while inflating fails the connection like any other
+    #[test]
+    fn a_fault_from_outside_is_told_to_the_peer() {
+        let mut connection = client().with_compression();
+        connection.inbound_mut().fail(Violation::InvalidCompression);
+        let (failed, _, written) = step(&mut connection, b"", 64);
+        assert_eq!(failed, Err(Violation::InvalidCompression));
+        assert_eq!(written, b"\x88\x82\0\0\0\0\x03\xef");
+    }
+
+    #[test]
+    fn halves_are_joined_again() {
+        let mut connection = client();
+        assert!(gave(&mut connection, b"\x01\x01a", 0).0.contains("first: true"));
+        let (inbound, outbound) = connection.split();
+        let mut connection = Connection::join(inbound, outbound);
+        assert!(gave(&mut connection, b"\x80\x01b", 0).0.contains("first: false, last: true"));
     }
 }

@@ -97,6 +97,8 @@ pub enum SendError {
     InvalidCloseCode,
     /// Text that is not UTF-8.
     InvalidUtf8,
+    /// A frame of 2^63 octets or more.
+    LengthTooLarge,
 }
 
 impl fmt::Display for SendError {
@@ -108,6 +110,7 @@ impl fmt::Display for SendError {
             Self::ControlTooLong => f.write_str("a control frame carries at most 125 octets"),
             Self::InvalidCloseCode => f.write_str("this close code must not be sent"),
             Self::InvalidUtf8 => f.write_str("a text message must be UTF-8"),
+            Self::LengthTooLarge => f.write_str("a frame carries less than 2^63 octets"),
         }
     }
 }

@@ -154,3 +154,38 @@ impl fmt::Debug for Text<'_> {
         fmt::Debug::fmt(self.as_str(), f)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::format;
+
+    // RFC 6455 5.6: a text message is UTF-8
+    #[test]
+    fn text_is_utf8() {
+        assert_eq!(Text::new("caf\u{e9}".as_bytes()).map(|text| text.as_str()), Ok("caf\u{e9}"));
+        assert_eq!(Text::new(b"ab\xFF"), Err(utf8::InvalidUtf8 { valid_up_to: 2 }));
+        assert_eq!(Text::new(b"ab\xE2\x82"), Err(utf8::InvalidUtf8 { valid_up_to: 2 }));
+    }
+
+    #[test]
+    fn a_message_is_made_of_what_it_looks_like() {
+        let text = Message::from("hi");
+        assert_eq!((text.kind(), text.octets(), text.as_str()), (Kind::Text, &b"hi"[..], Some("hi")));
+        let binary = Message::from(&[1, 2, 3]);
+        assert_eq!((binary.kind(), binary.octets(), binary.as_str()), (Kind::Binary, &[1, 2, 3][..], None));
+        assert_eq!(Message::from(&[1u8, 2, 3][..]), binary);
+        assert_eq!(Message::from(Text::from("hi")), text);
+        assert_eq!((text.len(), text.is_empty(), Message::from("").is_empty()), (2, false, true));
+        // The same octets in another kind are another message.
+        assert_ne!(Message::from("hi"), Message::from(b"hi"));
+    }
+
+    #[test]
+    fn text_compares_and_prints_as_a_string() {
+        let text = Text::from("a\n");
+        assert!(text == "a\n" && text == *"a\n");
+        assert_eq!((format!("{text}"), format!("{text:?}")), ("a\n".into(), "\"a\\n\"".into()));
+        assert_eq!(text.as_ref(), b"a\n");
+    }
+}

@@ -47,10 +47,7 @@ impl<'o> Output<'o> {
     /// of [`Outbound::head`](crate::Outbound::head), or frames encoded elsewhere.
     pub fn append(&mut self, octets: &[u8]) -> usize {
         let copied = octets.len().min(self.room());
-        if let (Ok(memory), Some(octets)) = (self.take(copied), octets.get(..copied)) {
-            memory.copy_from_slice(octets);
-        }
-        copied
+        self.take(copied).map_or(0, |memory| copy(octets, memory))
     }
 
     /// Takes `octets` octets of room to be written at once.
@@ -60,5 +57,46 @@ impl<'o> Output<'o> {
         let taken = self.memory.get_mut(start..end).ok_or(SendError::NeedsSpace(octets))?;
         self.length = end;
         Ok(taken)
+    }
+}
+
+/// Copies `from` to the front of `to`, as much as both have, and returns how much: a copy that cannot panic.
+#[inline]
+pub(crate) fn copy(from: &[u8], to: &mut [u8]) -> usize {
+    let length = from.len().min(to.len());
+    if let (Some(from), Some(to)) = (from.get(..length), to.get_mut(..length)) {
+        to.copy_from_slice(from);
+    }
+    length
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_take_is_whole_or_nothing() {
+        let mut memory = [0xEE; 6];
+        let mut out = Output::new(&mut memory);
+        assert!(out.is_empty());
+        out.take(4).unwrap().copy_from_slice(&[1, 2, 3, 4]);
+        assert_eq!((out.len(), out.room()), (4, 2));
+        // Law 5: NeedsSpace changes nothing
+        assert_eq!(out.take(3), Err(SendError::NeedsSpace(3)));
+        assert_eq!(out.take(usize::MAX), Err(SendError::NeedsSpace(usize::MAX)));
+        assert_eq!(out.written(), [1, 2, 3, 4]);
+        assert_eq!(out.take(0).map(|taken| taken.len()), Ok(0));
+        out.take(2).unwrap().fill(9);
+        assert_eq!((out.written(), out.room()), (&[1, 2, 3, 4, 9, 9][..], 0));
+    }
+
+    #[test]
+    fn an_output_goes_on_behind_what_was_written() {
+        let mut memory = [1, 2, 3, 4];
+        let mut out = Output::with_written(&mut memory, 2);
+        out.take(1).unwrap().fill(9);
+        assert_eq!(out.written(), [1, 2, 9]);
+        let full = Output::with_written(&mut memory, 100);
+        assert_eq!((full.written(), full.room()), (&[1, 2, 9, 4][..], 0));
     }
 }

@@ -44,3 +44,55 @@ impl<'b> Prepared<&'b [u8]> {
         Ok(Self { frame: memory.get(..length).unwrap_or_default() })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec::Vec;
+
+    #[test]
+    fn a_prepared_frame_is_the_frame_that_encode_writes() {
+        for length in [0, 1, 125, 126, 0xFFFF, 0x1_0000] {
+            let payload: Vec<u8> = (0..length).map(|index| index as u8).collect();
+            let mut memory = std::vec![0; length + 10];
+            let prepared = Prepared::encode(&payload[..], &mut memory).unwrap();
+            let mut expected = std::vec![0; length + 10];
+            let mut out = Output::new(&mut expected);
+            Outbound::new(Server).encode(&payload[..], &mut out).unwrap();
+            assert_eq!(prepared.frame(), out.written());
+            let shared = prepared.map(Vec::from);
+            let mut sent = std::vec![0; length + 10];
+            let mut sent = Output::new(&mut sent);
+            Outbound::new(Server).prepared(&shared, &mut sent).unwrap();
+            assert_eq!(sent.written(), out.written());
+            assert_eq!(shared.into_inner(), out.written());
+        }
+    }
+
+    #[test]
+    fn memory_too_short_is_left_alone() {
+        let mut memory = [0xEE; 4];
+        assert_eq!(Prepared::encode("abc", &mut memory).err(), Some(SendError::NeedsSpace(5)));
+        assert_eq!(memory, [0xEE; 4]);
+    }
+
+    #[test]
+    fn a_prepared_message_keeps_to_the_order_of_frames() {
+        let mut memory = [0; 8];
+        let prepared = Prepared::encode("abc", &mut memory).unwrap();
+        let mut memory = [0; 16];
+        let mut out = Output::new(&mut memory);
+        let mut outbound = Outbound::new(Server);
+        outbound.fragment(crate::Kind::Text, b"x", false, &mut out).unwrap();
+        // RFC 6455 5.4: the fragments of one message are not interleaved with those of another
+        assert_eq!(outbound.prepared(&prepared, &mut out), Err(SendError::MessageOpen));
+        outbound.fragment(crate::Kind::Text, b"", true, &mut out).unwrap();
+        outbound.prepared(&prepared, &mut out).unwrap();
+        assert_eq!(out.written(), b"\x01\x01x\x80\x00\x81\x03abc");
+        outbound.close(None, &mut out).unwrap();
+        // RFC 6455 5.5.1: nothing is sent after a Close frame
+        assert_eq!(outbound.prepared(&prepared, &mut out), Err(SendError::Closed));
+        let mut full = Output::new(&mut []);
+        assert_eq!(Outbound::new(Server).prepared(&prepared, &mut full), Err(SendError::NeedsSpace(5)));
+    }
+}

@@ -48,7 +48,13 @@ impl Role for Server {
 }
 
 /// The client's end: frames leave masked with keys from `K` and must arrive unmasked.
-#[derive(Clone, Copy, Default)]
+///
+/// It cannot be cloned, even if `K` can: two clients would mask with the same keys (RFC 6455 5.3).
+///
+/// ```compile_fail,E0277
+/// fn assert_clone<T: Clone>(_: T) {}
+/// assert_clone(tightwire::Client::new(|| [1, 2, 3, 4]));
+/// ```
 pub struct Client<K> {
     keys: K,
 }

@@ -1,0 +1,213 @@
+//! Links only if no panic can be reached from what a peer sends: the panic handler calls a function that does not
+//! exist. Every entry of core that takes input is called here, with input that the compiler cannot know.
+#![no_std]
+#![no_main]
+
+use core::hint::black_box;
+use tightwire::handshake::client::{Offer, Response};
+use tightwire::handshake::server::{Acceptance, Request};
+use tightwire::handshake::uri::Uri;
+use tightwire::handshake::{Extensions, HeadLimits, HeadScanner, OriginPolicy, Slot, accept_key, parse_key};
+use tightwire::{
+    Client, CloseCode, CloseFrame, Connection, Deadlines, Event, Inbox, Kind, Limits, Output, Prepared, Role,
+    Server, Step, Text, Timeouts, Violation, close, frame, mask, utf8,
+};
+
+#[cfg(not(feature = "find"))]
+#[allow(unsafe_code)] // a call of what does not exist: the linker's error is the message
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    unsafe extern "C" {
+        fn a_panic_can_be_reached() -> !;
+    }
+    unsafe { a_panic_can_be_reached() }
+}
+
+#[cfg(feature = "find")]
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    loop {
+        core::hint::spin_loop();
+    }
+}
+
+/// What the C library starts. 42 says that it ran to its end.
+#[allow(unsafe_code)] // the name is all that the start of a C program knows
+#[unsafe(no_mangle)]
+extern "C" fn main() -> i32 {
+    let mut memory = black_box([0x81u8; 600]);
+    let length: usize = black_box(600);
+    let Some(input) = memory.get_mut(..length) else { return 1 };
+    pure(input);
+    let server = Connection::server().with_compression();
+    machine(input, server, |server, out| {
+        let mut memory = [0; 64];
+        if let Ok(prepared) = Prepared::encode(black_box("text"), &mut memory) {
+            let _ = black_box(server.prepared(&prepared, out));
+        }
+    });
+    machine(input, Connection::client(|| black_box([1, 2, 3, 4])), |_: &mut Connection<Client<_>>, _| {});
+    inbox(input, Connection::server());
+    inbox(input, Connection::client(|| black_box([1, 2, 3, 4])));
+    handshakes(input);
+    deadlines();
+    42
+}
+
+fn pure(input: &mut [u8]) {
+    for masked in [false, true] {
+        let _ = black_box(frame::parse(input, frame::Expect { masked, rsv1: black_box(true) }));
+    }
+    let head = frame::Head {
+        fin: black_box(true),
+        rsv1: black_box(false),
+        opcode: frame::OpCode::Text,
+        key: black_box(None),
+        length: black_box(5),
+    };
+    let _ = black_box(head.write(input));
+    let _ = black_box(close::parse(input));
+    let _ = black_box(Text::new(input).map(|text| text.as_str().len()));
+    let mut validator = utf8::Validator::new();
+    let _ = black_box(validator.feed(input));
+    let _ = black_box(validator.feed(input));
+    mask::mask(black_box([1; 4]), black_box(3), input);
+    let mut copy = [0; 100];
+    black_box(mask::mask_copy(black_box([1; 4]), black_box(3), input, &mut copy));
+    black_box(copy);
+}
+
+fn machine<R: Role>(
+    input: &mut [u8],
+    mut connection: Connection<R>,
+    also: impl FnOnce(&mut Connection<R>, &mut Output<'_>),
+) {
+    let mut memory = black_box([0; 300]);
+    let mut out = Output::with_written(&mut memory, black_box(20));
+    let limits = black_box(Limits::DEFAULT);
+    let payload: [u8; 200] = black_box([1; 200]);
+    let Some(payload) = payload.get(..black_box(150)) else { return };
+    let mut input = &mut *input;
+    black_box(connection.inbound().reply_room(input));
+    while let Ok(step) = connection.decode(&mut input, &mut out, &limits) {
+        match step {
+            Step::Event(Event::Data(chunk)) => {
+                black_box(chunk.into_message());
+            }
+            Step::Event(event) => {
+                black_box(event);
+            }
+            _ => break,
+        }
+    }
+    let _ = black_box(connection.encode(payload, &mut out));
+    let _ = black_box(connection.fragment(Kind::Text, payload, black_box(false), &mut out));
+    let _ = black_box(connection.fragments(Kind::Text, &mut &*payload, black_box(7), &mut out));
+    if let Ok(mut masker) = connection.head(Kind::Binary, black_box(1 << 40), true, &mut out) {
+        let mut copy = [0; 50];
+        black_box(masker.copy(payload, &mut copy));
+        black_box(masker.append(payload, &mut out));
+        masker.mask(&mut copy);
+        black_box(copy);
+    }
+    let _ = black_box(connection.ping(payload, &mut out));
+    let _ = black_box(connection.pong(payload, &mut out));
+    also(&mut connection, &mut out);
+    let (mut inbound, mut outbound) = connection.split();
+    let _ = black_box(inbound.decode(&mut input, &limits));
+    let _ = black_box(outbound.reply(&Event::Ping(payload), &mut out));
+    let _ = black_box(outbound.fail(black_box(Violation::Masked), &mut out));
+    let reason = utf8::text(payload).unwrap_or_default();
+    let frame = CloseFrame { code: CloseCode::new(black_box(1000)), reason };
+    let _ = black_box(outbound.close(black_box(Some(frame)), &mut out));
+    black_box(out.append(payload));
+    black_box(out.written());
+}
+
+fn inbox<R: Role>(input: &[u8], mut connection: Connection<R>) {
+    let mut storage = black_box([0; 512]);
+    let mut more = black_box([0; 600]);
+    let Some(storage) = storage.get_mut(..black_box(500)) else { return };
+    let mut inbox = Inbox::new(storage);
+    let mut memory = black_box([0; 131]);
+    let mut out = Output::new(&mut memory);
+    let limits = black_box(Limits::DEFAULT);
+    black_box(inbox.extend(input));
+    inbox.commit(black_box(3));
+    let _ = black_box(inbox.poll(&mut connection.decoder(&mut out, &limits)));
+    black_box((inbox.message(), inbox.chunk().len(), inbox.close_frame(), inbox.len()));
+    let _ = black_box(inbox.poll_chunk(&mut connection.decoder(&mut out, &limits)));
+    let Some(larger) = more.get_mut(..black_box(550)) else { return };
+    let _ = black_box(inbox.replace(larger));
+    inbox.skip(black_box(5));
+    black_box((inbox.control().len(), inbox.unread().len(), inbox.space().len()));
+    let _ = black_box(inbox.poll(&mut connection.inbound_mut().decoder(&limits)));
+}
+
+fn handshakes(input: &[u8]) {
+    let mut out = black_box([0; 512]);
+    let mut scanner = HeadScanner::new();
+    let _ = black_box(scanner.scan(input, &black_box(HeadLimits::DEFAULT)));
+    let _ = black_box(scanner.scan(input, &black_box(HeadLimits::DEFAULT)));
+    let mut slots = [Slot::EMPTY; 16];
+    match Request::parse(input, &mut slots) {
+        Ok(request) => {
+            black_box((request.path(), request.query(), request.host(), request.origin()));
+            black_box((request.client_choice(&["a", "b"]), request.server_choice(&["a", "b"])));
+            for extension in request.extensions() {
+                for param in extension.params() {
+                    black_box(param);
+                }
+            }
+            for header in request.headers() {
+                black_box(header);
+            }
+            for policy in [OriginPolicy::SameHost, OriginPolicy::AllowList(&["https://a"]), OriginPolicy::Any]
+            {
+                if let Ok(upgrade) = request.check(&policy) {
+                    let acceptance = Acceptance {
+                        protocol: black_box(Some("a")),
+                        extensions: black_box(None),
+                        headers: black_box(&[("X-A", "b")]),
+                    };
+                    let _ = black_box(upgrade.accept(&acceptance, &mut out));
+                }
+            }
+        }
+        Err(error) => {
+            let _ = black_box(error.rejection().answering(black_box("HEAD")).write(&mut out));
+        }
+    }
+    let nonce = black_box([9; 16]);
+    let offer = Offer::new(black_box("example.com"), black_box("/")).with_protocols(black_box(&["a", "b"]));
+    let _ = black_box(offer.write(nonce, &mut out));
+    let mut slots = [Slot::EMPTY; 16];
+    if let Ok(response) = Response::parse(input, &mut slots)
+        && let Ok(accepted) = offer.verify(&response, nonce)
+    {
+        black_box((accepted.protocol(), accepted.extensions().count()));
+    }
+    let _ = black_box(accept_key(&black_box([b'a'; 24])));
+    let _ = black_box(parse_key(input));
+    black_box(Extensions::parse(input).count());
+    let _ = black_box(
+        utf8::text(input).map(|text| Uri::parse(text).map(|uri| (uri.host(), uri.port(), uri.target()))),
+    );
+}
+
+fn deadlines() {
+    let timeouts = Timeouts::new(black_box(10));
+    let mut deadlines = Deadlines::new(black_box(5));
+    deadlines.opened(black_box(6));
+    deadlines.received(black_box(7));
+    deadlines.frame_begun(black_box(8));
+    deadlines.write_blocked(black_box(9));
+    deadlines.ping_sent(black_box(9));
+    black_box(deadlines.pong_received(black_box(10)));
+    deadlines.close_begun(black_box(11));
+    black_box(deadlines.next_deadline(black_box(12), &timeouts));
+    black_box(deadlines.on_time(black_box(13), &timeouts));
+}
+
+// What a million connections multiply is as small without std.
+const _: () = assert!(size_of::<Connection<Server>>() <= 32);
