@@ -40,7 +40,8 @@ pub use tightwire_async::tightwire::{
     Client, CloseCode, CloseFrame, Kind, Limits, Message, SendError, Server, Text, Violation,
 };
 pub use tightwire_async::{
-    Agreed, Answer, Closed, Config, ConnectError, Dial, Pool, Rejected, Sender, SystemKeys, ticks,
+    Agreed, Answer, Closed, Config, ConnectError, Dial, MessageReader, MessageWriter, OwnedMessage,
+    OwnedText, Pool, Rejected, Sender, SystemKeys, ticks,
 };
 pub use transport::Io;
 
@@ -49,6 +50,15 @@ pub type WebSocket<S = TcpStream, R = Server> = tightwire_async::WebSocket<Io<S>
 
 /// The client's end of a connection over `S`.
 pub type ClientSocket<S = TcpStream> = WebSocket<S, Client<SystemKeys>>;
+
+/// The receiving half of a split connection.
+pub type Reader<S = TcpStream, R = Server> = tightwire_async::Reader<Io<S>, R>;
+
+/// The sending half of a split connection.
+pub type Writer<S = TcpStream, R = Server> = tightwire_async::Writer<Io<S>, R>;
+
+/// A handle that pings and closes a split connection from any task.
+pub type Control<S = TcpStream, R = Server> = tightwire_async::Control<Io<S>, R>;
 
 /// Why an operation on a connection failed.
 pub type Error = tightwire_async::Error<std::io::Error>;

@@ -114,11 +114,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SplitTransport for Io<S> {
         (ReadHalf(shared.clone()), WriteHalf(shared))
     }
 
-    fn join(read: Self::ReadHalf, write: Self::WriteHalf) -> Option<Self> {
-        if !Arc::ptr_eq(&read.0, &write.0) {
-            return None;
-        }
+    /// # Panics
+    /// If the halves are of two transports.
+    fn join(read: Self::ReadHalf, write: Self::WriteHalf) -> Self {
+        assert!(Arc::ptr_eq(&read.0, &write.0), "the halves are of two transports");
         drop(read);
-        Arc::into_inner(write.0).map(|shared| shared.into_inner().unwrap_or_else(PoisonError::into_inner))
+        match Arc::into_inner(write.0) {
+            Some(shared) => shared.into_inner().unwrap_or_else(PoisonError::into_inner),
+            None => unreachable!("there are two halves, and they are here"),
+        }
     }
 }
