@@ -41,9 +41,16 @@ impl Config {
     pub fn with_message_limit(octets: u64) -> Self {
         Self { limits: Limits::DEFAULT.with_message(octets), ..Self::default() }
     }
+
+    /// The configuration of those who bring none: one for all of them, so that they share a pool.
+    #[cfg(feature = "std")]
+    pub fn shared_default() -> Arc<Self> {
+        static DEFAULT: std::sync::OnceLock<Arc<Config>> = std::sync::OnceLock::new();
+        DEFAULT.get_or_init(Arc::default).clone()
+    }
 }
 
-const TICKS_PER_SECOND: u32 = 10;
+pub(crate) const TICKS_PER_SECOND: u32 = 10;
 
 /// A duration in the ticks of [`Config::timeouts`], 100 ms each, rounded up.
 pub const fn ticks(duration: Duration) -> u32 {

@@ -10,10 +10,14 @@ extern crate alloc;
 extern crate std;
 
 mod config;
+#[cfg(feature = "std")]
+mod connector;
 mod error;
 mod halves;
 #[cfg(feature = "std")]
 mod keys;
+#[cfg(feature = "std")]
+mod listener;
 mod lock;
 mod opening;
 mod outgoing;
@@ -27,10 +31,14 @@ pub mod transport;
 mod websocket;
 
 pub use config::{Config, ticks};
+#[cfg(feature = "std")]
+pub use connector::{ConnectError, Connector, Dial};
 pub use error::Error;
 pub use halves::{Control, Reader, Writer};
 #[cfg(feature = "std")]
 pub use keys::SystemKeys;
+#[cfg(feature = "std")]
+pub use listener::{accept_again_after, listen};
 pub use opening::{Agreed, Answer, Incoming, OpenError, Rejected, accept, accept_with, open};
 pub use owned::{OwnedMessage, OwnedText};
 pub use pool::Pool;

@@ -1,17 +1,11 @@
 //! The server's opening handshake.
 
 use crate::{Answer, Config, Io, OpenError, OriginPolicy, Request, WebSocket};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// A request that has arrived and is not answered yet: see [`tightwire_async::Incoming`].
 pub type Incoming<S = tokio::net::TcpStream> = tightwire_async::Incoming<Io<S>>;
-
-/// The configuration of those who bring none: one for all, so that they share a pool.
-pub(crate) fn default_config() -> Arc<Config> {
-    static DEFAULT: OnceLock<Arc<Config>> = OnceLock::new();
-    DEFAULT.get_or_init(Arc::default).clone()
-}
 
 /// Accepts a WebSocket connection on `stream`, with the default [`Config`].
 ///
@@ -27,7 +21,7 @@ pub async fn accept<S>(stream: S, origins: &OriginPolicy<'_>) -> Result<WebSocke
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    tightwire_async::accept(Io(stream), default_config(), origins).await
+    tightwire_async::accept(Io(stream), Config::shared_default(), origins).await
 }
 
 /// Accepts a WebSocket connection on `stream` if the application, having seen the request, wants it; it also

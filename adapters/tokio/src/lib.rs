@@ -26,7 +26,7 @@ mod timer;
 mod transport;
 
 pub use accept::{Incoming, accept, accept_with};
-pub use connect::{ConnectError, Connector, connect};
+pub use connect::{Connector, Tcp, connect};
 pub use listener::Listener;
 pub use tightwire_async::tightwire;
 pub use tightwire_async::tightwire::handshake::OriginPolicy;
@@ -35,8 +35,8 @@ pub use tightwire_async::tightwire::{
     Client, CloseCode, CloseFrame, Kind, Limits, Message, SendError, Server, Text, Violation,
 };
 pub use tightwire_async::{
-    Agreed, Answer, Closed, Config, MessageReader, MessageWriter, OwnedMessage, OwnedText, Pool, Rejected,
-    Sender, SystemKeys, ticks,
+    Agreed, Answer, Closed, Config, ConnectError, Dial, MessageReader, MessageWriter, OwnedMessage,
+    OwnedText, Pool, Rejected, Sender, SystemKeys, ticks,
 };
 pub use transport::Io;
 

@@ -2,16 +2,12 @@
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::time::Duration;
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tightwire_async::{accept_again_after, listen};
+use tokio::net::{TcpListener, TcpStream};
 
 /// A TCP listener with a backlog of 4,096, whose streams have `TCP_NODELAY` set.
 #[derive(Debug)]
 pub struct Listener(TcpListener);
-
-const BACKLOG: u32 = 4096;
-/// The wait for a descriptor to become free.
-const PAUSE: Duration = Duration::from_millis(50);
 
 impl Listener {
     /// Listens on the first of these addresses that can be bound. To be called inside a runtime.
@@ -19,7 +15,7 @@ impl Listener {
     /// # Errors
     /// That of the last address tried.
     pub fn bind(addresses: impl ToSocketAddrs) -> io::Result<Self> {
-        Self::open(addresses, false)
+        TcpListener::from_std(listen(addresses, false)?).map(Self)
     }
 
     /// As [`bind`](Self::bind), for one of several listeners on the same address, a thread each: the kernel
@@ -29,18 +25,7 @@ impl Listener {
     /// As [`bind`](Self::bind).
     #[cfg(unix)]
     pub fn bind_shared(addresses: impl ToSocketAddrs) -> io::Result<Self> {
-        Self::open(addresses, true)
-    }
-
-    fn open(addresses: impl ToSocketAddrs, shared: bool) -> io::Result<Self> {
-        let mut last = io::ErrorKind::AddrNotAvailable.into();
-        for address in addresses.to_socket_addrs()? {
-            match listen(address, shared) {
-                Ok(listener) => return Ok(Self(listener)),
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
+        TcpListener::from_std(listen(addresses, true)?).map(Self)
     }
 
     /// The next stream. Errors that pass (a peer that gave up, no free descriptor) are waited out, so that
@@ -59,10 +44,9 @@ impl Listener {
                         return Ok((stream, address));
                     }
                 }
-                Err(error) => match error.raw_os_error() {
-                    Some(code) if OUT_OF_RESOURCES.contains(&code) => tokio::time::sleep(PAUSE).await,
-                    _ if is_of_the_peer(&error) => {}
-                    _ => return Err(error),
+                Err(error) => match accept_again_after(&error) {
+                    Some(pause) => tokio::time::sleep(pause).await,
+                    None => return Err(error),
                 },
             }
         }
@@ -80,29 +64,4 @@ impl Listener {
     pub fn into_inner(self) -> TcpListener {
         self.0
     }
-}
-
-/// ENFILE, EMFILE, ENOBUFS, ENOMEM as Unix numbers them (Linux, then the BSDs' ENOBUFS).
-const OUT_OF_RESOURCES: [i32; 5] = [23, 24, 105, 12, 55];
-
-fn is_of_the_peer(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted
-    )
-}
-
-fn listen(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    #[cfg(unix)]
-    {
-        socket.set_reuseaddr(true)?;
-        if shared {
-            socket.set_reuseport(true)?;
-        }
-    }
-    #[cfg(not(unix))]
-    let _ = shared;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)
 }

@@ -1,0 +1,81 @@
+//! An echo server: `cargo run --release -p tightwire-smol --example echo -- [ADDRESS] [--threads N]`.
+//!
+//! Each thread has its own executor and its own listener on the address; connections never move between
+//! threads.
+
+use smol::LocalExecutor;
+use std::error::Error;
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+use std::thread;
+use tightwire_smol::{Answer, Config, Listener, OriginPolicy, TcpStream, WebSocket, accept_with};
+
+const USAGE: &str = "usage: echo [ADDRESS] [--threads N]   (default: 127.0.0.1:9001, a thread for each core)";
+/// Large enough for every case of the conformance suite.
+const MESSAGE_LIMIT: u64 = 64 << 20;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let (address, threads) = arguments()?;
+    // Bound before the other threads start, so that port 0 becomes one port for all.
+    let listener = Listener::bind_shared(address)?;
+    let address = listener.local_addr()?;
+    println!("echo server on ws://{address} ({threads} threads)");
+    println!("try it: cargo run --release -p tightwire-smol --example client -- ws://{address}");
+    for _ in 1..threads {
+        thread::spawn(move || serve(Listener::bind_shared(address)?));
+    }
+    serve(listener)?;
+    Ok(())
+}
+
+fn serve(listener: Listener) -> io::Result<()> {
+    // One configuration for all connections of the thread, so that they share one pool of buffers.
+    let config = Arc::new(Config::with_message_limit(MESSAGE_LIMIT));
+    let executor = LocalExecutor::new();
+    smol::block_on(executor.run(async {
+        loop {
+            let (stream, address) = listener.accept().await?;
+            let config = config.clone();
+            let task = executor.spawn(async move {
+                if let Err(error) = connection(stream, config).await {
+                    eprintln!("{address}: {error}");
+                }
+            });
+            task.detach();
+        }
+    }))
+}
+
+async fn connection(stream: TcpStream, config: Arc<Config>) -> Result<(), Box<dyn Error + Send + Sync>> {
+    // Any origin: an echo server has no secrets that another page could ask for.
+    let socket = accept_with(stream, config, &OriginPolicy::Any, |request| {
+        // Browsers drop a connection that asked for subprotocols and got none.
+        Answer::accept().with_protocol(request.protocols().next())
+    })
+    .await?;
+    Ok(echo(socket).await?)
+}
+
+async fn echo(mut socket: WebSocket) -> Result<(), tightwire_smol::Error> {
+    // Sent back from where it was received; all messages of one read leave in one write.
+    while let Some((message, mut sender)) = socket.recv_with_sender().await? {
+        sender.feed(message).await?;
+    }
+    Ok(())
+}
+
+fn arguments() -> Result<(SocketAddr, usize), Box<dyn Error>> {
+    let mut address = "127.0.0.1:9001".to_owned();
+    let mut threads = thread::available_parallelism()?.get();
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--threads" => threads = arguments.next().ok_or(USAGE)?.parse::<usize>()?.max(1),
+            _ if argument.starts_with('-') => return Err(USAGE.into()),
+            _ => address = argument,
+        }
+    }
+    let address = address.to_socket_addrs()?.next().ok_or(USAGE)?;
+    Ok((address, threads))
+}
