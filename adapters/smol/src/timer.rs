@@ -46,6 +46,13 @@ impl Timer for Alarm {
             set.set(at);
         }
     }
+
+    fn poll_armed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(set) = &mut self.0 else { return Poll::Pending };
+        ready!(Pin::new(&mut set.timer).poll(cx));
+        set.at = Duration::MAX;
+        Poll::Ready(())
+    }
 }
 
 impl Set {
