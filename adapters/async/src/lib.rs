@@ -39,7 +39,9 @@ pub use halves::{Control, Reader, Writer};
 pub use keys::SystemKeys;
 #[cfg(feature = "std")]
 pub use listener::{accept_again_after, listen};
-pub use opening::{Agreed, Answer, Incoming, OpenError, Rejected, accept, accept_with, open};
+pub use opening::{
+    Accepted, Agreed, Answer, Incoming, OpenError, Opened, Rejected, accept, accept_with, open,
+};
 pub use owned::{OwnedMessage, OwnedText};
 pub use pool::Pool;
 pub use receiving::Closed;

@@ -19,6 +19,12 @@ use tightwire::handshake::server::{Acceptance, Request, Response, ResponseError}
 use tightwire::handshake::{HandshakeError, HeadScanner, OriginPolicy, Slot, client};
 use tightwire::{Client, Connection, Inbox, KeySource, Role, Server};
 
+/// What a server's opening handshake ends in.
+pub type Accepted<T> = Result<WebSocket<T, Server>, OpenError<TransportError<T>>>;
+
+/// What a client's opening handshake ends in.
+pub type Opened<T, K> = Result<(WebSocket<T, Client<K>>, Agreed), OpenError<TransportError<T>>>;
+
 /// Why an opening handshake did not end in a connection. `E` is the error of the transport.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -253,12 +259,12 @@ fn respond<E>(head: &[u8], origins: &OriginPolicy<'_>, answer: &Answer) -> Resul
 ///
 /// # Errors
 /// As [`accept_with`].
-pub async fn accept<T: Transport>(
+pub fn accept<T: Transport>(
     io: T,
     config: Arc<Config>,
     origins: &OriginPolicy<'_>,
-) -> Result<WebSocket<T, Server>, OpenError<TransportError<T>>> {
-    accept_with(io, config, origins, |_| Answer::accept()).await
+) -> impl Future<Output = Accepted<T>> {
+    accept_with(io, config, origins, |_| Answer::accept())
 }
 
 /// Reads a request, lets the application decide, and answers. Every request that is not accepted is answered
@@ -269,16 +275,20 @@ pub async fn accept<T: Transport>(
 /// # Errors
 /// [`OpenError::Request`], [`OpenError::Refused`], [`OpenError::Response`], [`OpenError::Timeout`],
 /// [`OpenError::Ended`] or [`OpenError::Transport`].
-pub async fn accept_with<T: Transport>(
+pub fn accept_with<T: Transport>(
     io: T,
     config: Arc<Config>,
     origins: &OriginPolicy<'_>,
     decide: impl FnOnce(&Request<'_, '_>) -> Answer,
-) -> Result<WebSocket<T, Server>, OpenError<TransportError<T>>> {
-    let incoming = Incoming::read(io, config).await?;
-    // A request that does not parse is refused by the answer, whatever it is.
-    let answer = incoming.request(decide).unwrap_or_default();
-    incoming.answer(origins, &answer).await
+) -> impl Future<Output = Accepted<T>> {
+    // A task keeps the room of its largest future for life: a connection that idles for days should not pay
+    // for its handshake. So the handshake has memory of its own.
+    Box::pin(async move {
+        let incoming = Incoming::read(io, config).await?;
+        // A request that does not parse is refused by the answer, whatever it is.
+        let answer = incoming.request(decide).unwrap_or_default();
+        incoming.answer(origins, &answer).await
+    })
 }
 
 /// Opens a connection as a client: sends `offer`, verifies the answer.
@@ -290,38 +300,40 @@ pub async fn accept_with<T: Transport>(
 /// # Errors
 /// [`OpenError::Offer`], [`OpenError::Answer`], [`OpenError::Rejected`], [`OpenError::Timeout`],
 /// [`OpenError::Ended`] or [`OpenError::Transport`].
-pub async fn open<T: Transport, K: KeySource>(
+pub fn open<T: Transport, K: KeySource>(
     io: T,
     config: Arc<Config>,
     offer: &Offer<'_>,
     nonce: [u8; 16],
     keys: K,
-) -> Result<(WebSocket<T, Client<K>>, Agreed), OpenError<TransportError<T>>> {
-    let mut request = vec![0; 512];
-    let length = loop {
-        match offer.write(nonce, &mut request) {
-            Ok(length) => break length,
-            Err(OfferError::NeedsSpace(octets)) => request.resize(octets, 0),
-            Err(error) => return Err(OpenError::Offer(error)),
+) -> impl Future<Output = Opened<T, K>> {
+    Box::pin(async move {
+        let mut request = vec![0; 512];
+        let length = loop {
+            match offer.write(nonce, &mut request) {
+                Ok(length) => break length,
+                Err(OfferError::NeedsSpace(octets)) => request.resize(octets, 0),
+                Err(error) => return Err(OpenError::Offer(error)),
+            }
+        };
+        let mut opening = Opening::new(io, config);
+        opening.write(request.get(..length).unwrap_or_default()).await?;
+        let head = match opening.head().await {
+            Ok(head) => head,
+            Err(HeadError::Malformed(error)) => return Err(OpenError::Answer(AnswerError::Head(error))),
+            Err(HeadError::Open(error)) => return Err(error),
+        };
+        let verdict = verify(offer, nonce, opening.inbox.unread().get(..head).unwrap_or_default());
+        opening.inbox.skip(head);
+        match verdict {
+            Ok(agreed) => Ok((opening.open(Connection::client(keys)), agreed)),
+            Err(OpenError::Rejected(mut rejected)) => {
+                rejected.body = opening.body(&rejected).await;
+                Err(OpenError::Rejected(rejected))
+            }
+            Err(error) => Err(error),
         }
-    };
-    let mut opening = Opening::new(io, config);
-    opening.write(request.get(..length).unwrap_or_default()).await?;
-    let head = match opening.head().await {
-        Ok(head) => head,
-        Err(HeadError::Malformed(error)) => return Err(OpenError::Answer(AnswerError::Head(error))),
-        Err(HeadError::Open(error)) => return Err(error),
-    };
-    let verdict = verify(offer, nonce, opening.inbox.unread().get(..head).unwrap_or_default());
-    opening.inbox.skip(head);
-    match verdict {
-        Ok(agreed) => Ok((opening.open(Connection::client(keys)), agreed)),
-        Err(OpenError::Rejected(mut rejected)) => {
-            rejected.body = opening.body(&rejected).await;
-            Err(OpenError::Rejected(rejected))
-        }
-        Err(error) => Err(error),
-    }
+    })
 }
 
 fn verify<E>(offer: &Offer<'_>, nonce: [u8; 16], head: &[u8]) -> Result<Agreed, OpenError<E>> {

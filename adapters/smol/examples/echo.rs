@@ -9,7 +9,7 @@ use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::thread;
-use tightwire_smol::{Answer, Config, Listener, OriginPolicy, TcpStream, WebSocket, accept_with};
+use tightwire_smol::{Answer, Config, Listener, OpenError, OriginPolicy, WebSocket, accept_with};
 
 const USAGE: &str = "usage: echo [ADDRESS] [--threads N]   (default: 127.0.0.1:9001, a thread for each core)";
 /// Large enough for every case of the conformance suite.
@@ -35,34 +35,31 @@ fn serve(listener: Listener) -> io::Result<()> {
     let executor = LocalExecutor::new();
     smol::block_on(executor.run(async {
         loop {
-            let (stream, address) = listener.accept().await?;
-            let config = config.clone();
-            let task = executor.spawn(async move {
-                if let Err(error) = connection(stream, config).await {
-                    eprintln!("{address}: {error}");
-                }
+            let (stream, _) = listener.accept().await?;
+            // Any origin: an echo server has no secrets that another page could ask for.
+            let opening = accept_with(stream, config.clone(), &OriginPolicy::Any, |request| {
+                // Browsers drop a connection that asked for subprotocols and got none.
+                Answer::accept().with_protocol(request.protocols().next())
             });
-            task.detach();
+            executor.spawn(echo(opening)).detach();
         }
     }))
 }
 
-async fn connection(stream: TcpStream, config: Arc<Config>) -> Result<(), Box<dyn Error + Send + Sync>> {
-    // Any origin: an echo server has no secrets that another page could ask for.
-    let socket = accept_with(stream, config, &OriginPolicy::Any, |request| {
-        // Browsers drop a connection that asked for subprotocols and got none.
-        Answer::accept().with_protocol(request.protocols().next())
-    })
-    .await?;
-    Ok(echo(socket).await?)
-}
-
-async fn echo(mut socket: WebSocket) -> Result<(), tightwire_smol::Error> {
-    // Sent back from where it was received; all messages of one read leave in one write.
-    while let Some((message, mut sender)) = socket.recv_with_sender().await? {
-        sender.feed(message).await?;
+/// Takes the handshake as a future, so that a connection that idles holds nothing of it.
+async fn echo(opening: impl Future<Output = Result<WebSocket, OpenError>>) {
+    let ended: Result<(), Box<dyn Error + Send + Sync>> = async {
+        let mut socket = opening.await?;
+        // Sent back from where it was received; all messages of one read leave in one write.
+        while let Some((message, mut sender)) = socket.recv_with_sender().await? {
+            sender.feed(message).await?;
+        }
+        Ok(())
     }
-    Ok(())
+    .await;
+    if let Err(error) = ended {
+        eprintln!("{error}");
+    }
 }
 
 fn arguments() -> Result<(SocketAddr, usize), Box<dyn Error>> {

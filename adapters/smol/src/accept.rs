@@ -17,11 +17,14 @@ pub type Incoming<S = TcpStream> = tightwire_async::Incoming<Io<S>>;
 ///
 /// # Errors
 /// Every [`OpenError`] of a server.
-pub async fn accept<S>(stream: S, origins: &OriginPolicy<'_>) -> Result<WebSocket<S>, OpenError>
+pub fn accept<S>(
+    stream: S,
+    origins: &OriginPolicy<'_>,
+) -> impl Future<Output = Result<WebSocket<S>, OpenError>>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    tightwire_async::accept(Io(stream), Config::shared_default(), origins).await
+    tightwire_async::accept(Io(stream), Config::shared_default(), origins)
 }
 
 /// Accepts a WebSocket connection on `stream` if the application, having seen the request, wants it; it also
@@ -31,14 +34,14 @@ where
 ///
 /// # Errors
 /// Every [`OpenError`] of a server.
-pub async fn accept_with<S>(
+pub fn accept_with<S>(
     stream: S,
     config: Arc<Config>,
     origins: &OriginPolicy<'_>,
     decide: impl FnOnce(&Request<'_, '_>) -> Answer,
-) -> Result<WebSocket<S>, OpenError>
+) -> impl Future<Output = Result<WebSocket<S>, OpenError>>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    tightwire_async::accept_with(Io(stream), config, origins, decide).await
+    tightwire_async::accept_with(Io(stream), config, origins, decide)
 }

@@ -8,8 +8,7 @@ use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::thread;
-use tightwire_tokio::{Answer, Config, Listener, OriginPolicy, WebSocket, accept_with};
-use tokio::net::TcpStream;
+use tightwire_tokio::{Answer, Config, Listener, OpenError, OriginPolicy, WebSocket, accept_with};
 
 const USAGE: &str = "usage: echo [ADDRESS] [--threads N]   (default: 127.0.0.1:9001, a thread for each core)";
 /// Large enough for every case of the conformance suite.
@@ -38,32 +37,30 @@ async fn serve(listener: Listener) -> io::Result<()> {
     // One configuration for all connections of the thread, so that they share one pool of buffers.
     let config = Arc::new(Config::with_message_limit(MESSAGE_LIMIT));
     loop {
-        let (stream, address) = listener.accept().await?;
-        let config = config.clone();
-        tokio::spawn(async move {
-            if let Err(error) = connection(stream, config).await {
-                eprintln!("{address}: {error}");
-            }
+        let (stream, _) = listener.accept().await?;
+        // Any origin: an echo server has no secrets that another page could ask for.
+        let opening = accept_with(stream, config.clone(), &OriginPolicy::Any, |request| {
+            // Browsers drop a connection that asked for subprotocols and got none.
+            Answer::accept().with_protocol(request.protocols().next())
         });
+        tokio::spawn(echo(opening));
     }
 }
 
-async fn connection(stream: TcpStream, config: Arc<Config>) -> Result<(), Box<dyn Error + Send + Sync>> {
-    // Any origin: an echo server has no secrets that another page could ask for.
-    let socket = accept_with(stream, config, &OriginPolicy::Any, |request| {
-        // Browsers drop a connection that asked for subprotocols and got none.
-        Answer::accept().with_protocol(request.protocols().next())
-    })
-    .await?;
-    Ok(echo(socket).await?)
-}
-
-async fn echo(mut socket: WebSocket) -> Result<(), tightwire_tokio::Error> {
-    // Sent back from where it was received; all messages of one read leave in one write.
-    while let Some((message, mut sender)) = socket.recv_with_sender().await? {
-        sender.feed(message).await?;
+/// Takes the handshake as a future, so that a connection that idles holds nothing of it.
+async fn echo(opening: impl Future<Output = Result<WebSocket, OpenError>>) {
+    let ended: Result<(), Box<dyn Error + Send + Sync>> = async {
+        let mut socket = opening.await?;
+        // Sent back from where it was received; all messages of one read leave in one write.
+        while let Some((message, mut sender)) = socket.recv_with_sender().await? {
+            sender.feed(message).await?;
+        }
+        Ok(())
     }
-    Ok(())
+    .await;
+    if let Err(error) = ended {
+        eprintln!("{error}");
+    }
 }
 
 fn runtime() -> io::Result<tokio::runtime::Runtime> {
