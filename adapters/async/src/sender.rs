@@ -22,41 +22,43 @@ impl<T: WriteTransport, R: Role> Sender<'_, T, R> {
     ///
     /// # Errors
     /// As there.
-    pub async fn feed<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error<T::Error>> {
-        let message = message.into();
-        if self.sending.try_feed(self.config, message) {
-            return Ok(());
-        }
-        self.transmit(Some(Transfer::message(message)), false).await
+    pub fn feed<'m>(
+        &mut self,
+        message: impl Into<Message<'m>>,
+    ) -> impl Future<Output = Result<(), Error<T::Error>>> {
+        self.transmit(Some(Transfer::message(message.into())), false)
     }
 
     /// Sends a message: see [`WebSocket::send`](crate::WebSocket::send).
     ///
     /// # Errors
     /// As there.
-    pub async fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error<T::Error>> {
-        self.transmit(Some(Transfer::message(message.into())), true).await
+    pub fn send<'m>(
+        &mut self,
+        message: impl Into<Message<'m>>,
+    ) -> impl Future<Output = Result<(), Error<T::Error>>> {
+        self.transmit(Some(Transfer::message(message.into())), true)
     }
 
     /// Queues one fragment: see [`WebSocket::feed_fragment`](crate::WebSocket::feed_fragment).
     ///
     /// # Errors
     /// As there.
-    pub async fn feed_fragment(
+    pub fn feed_fragment(
         &mut self,
         kind: Kind,
         payload: &[u8],
         fin: bool,
-    ) -> Result<(), Error<T::Error>> {
-        self.transmit(Some(Transfer::fragment(kind, payload, fin)), false).await
+    ) -> impl Future<Output = Result<(), Error<T::Error>>> {
+        self.transmit(Some(Transfer::fragment(kind, payload, fin)), false)
     }
 
     /// Writes what is queued: see [`WebSocket::flush`](crate::WebSocket::flush).
     ///
     /// # Errors
     /// As there.
-    pub async fn flush(&mut self) -> Result<(), Error<T::Error>> {
-        self.transmit(None, true).await
+    pub fn flush(&mut self) -> impl Future<Output = Result<(), Error<T::Error>>> {
+        self.transmit(None, true)
     }
 
     /// Sends a Ping: see [`WebSocket::ping`](crate::WebSocket::ping).
@@ -146,6 +148,10 @@ impl<S: SendSide<R>, R: Role> Future for Transmit<'_, '_, S, R> {
         let config = *config;
         let polled = side.sending(cx, |sending, cx| {
             if let Some(moving) = transfer {
+                // What most sending comes to.
+                if !*flush && sending.try_feed(config, moving) {
+                    return Poll::Ready(Ok(()));
+                }
                 ready!(sending.poll_transfer(cx, config, moving))?;
                 *transfer = None;
             }

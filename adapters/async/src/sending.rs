@@ -64,6 +64,8 @@ impl<W, R> core::fmt::Debug for Sending<W, R> {
 /// A message on its way out, in as many fragments as the configuration asks for.
 pub(crate) struct Transfer<'m> {
     kind: Kind,
+    /// Whether it is a message of its own, not a fragment that may go on with one.
+    whole: bool,
     /// Whether the last fragment ends the message.
     fin: bool,
     /// What has not been framed yet; `None` once the last frame is.
@@ -76,12 +78,19 @@ pub(crate) struct Transfer<'m> {
 
 impl<'m> Transfer<'m> {
     pub(crate) fn message(message: Message<'m>) -> Self {
-        Self { kind: message.kind(), fin: true, rest: Some(message.octets()), begun: false, frame: None }
+        Self {
+            kind: message.kind(),
+            whole: true,
+            fin: true,
+            rest: Some(message.octets()),
+            begun: false,
+            frame: None,
+        }
     }
 
     /// One fragment of a message that the caller cuts.
     pub(crate) fn fragment(kind: Kind, payload: &'m [u8], fin: bool) -> Self {
-        Self { kind, fin, rest: Some(payload), begun: false, frame: None }
+        Self { kind, whole: false, fin, rest: Some(payload), begun: false, frame: None }
     }
 
     /// Takes the next frame's payload off the rest, and says whether it is the last frame.
@@ -258,12 +267,18 @@ impl<W: WriteTransport, R: Role> Sending<W, R> {
         self.io.poll_close(cx).map_err(Error::Transport)
     }
 
-    /// Queues a small message if there is room for it at once: what most sending comes to.
+    /// Queues a small frame if there is room for it at once.
     #[inline]
-    pub(crate) fn try_feed(&mut self, config: &Config, message: Message<'_>) -> bool {
-        let fits = message.len() <= COPY_MAX.min(config.fragment) && !self.broken && !self.direct;
+    pub(crate) fn try_feed(&mut self, config: &Config, transfer: &Transfer<'_>) -> bool {
+        let Some(payload) = transfer.rest else { return false };
+        if transfer.whole && self.outbound.may_begin().is_err() {
+            return false;
+        }
+        let fits = payload.len() <= COPY_MAX.min(config.fragment) && transfer.frame.is_none() && !self.broken;
         let outbound = &mut self.outbound;
-        fits && self.out.append(&config.pool, |out| outbound.encode(message, out))
+        fits && self
+            .out
+            .append(&config.pool, |out| outbound.fragment(transfer.kind, payload, transfer.fin, out))
     }
 
     /// Writes a message, as far as the transport takes it. Ready once nothing of it is in the caller's memory.
@@ -280,6 +295,9 @@ impl<W: WriteTransport, R: Role> Sending<W, R> {
                 self.end_direct(config);
             }
             let Some((payload, rest)) = transfer.cut(config.fragment) else { return Poll::Ready(Ok(())) };
+            if transfer.whole && !transfer.begun {
+                self.outbound.may_begin()?;
+            }
             let fin = rest.is_none() && transfer.fin;
             let kind = transfer.kind;
             let outbound = &mut self.outbound;
