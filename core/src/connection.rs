@@ -2,7 +2,7 @@
 
 use crate::close::CloseFrame;
 use crate::error::{SendError, Violation};
-use crate::event::Step;
+use crate::event::{Event, Step};
 use crate::inbound::Inbound;
 use crate::inbox::Decode;
 use crate::limits::Limits;
@@ -93,8 +93,21 @@ impl<R: Role> Connection<R> {
     /// # Errors
     /// A [`Violation`]. The Close frame that it demands is in `out` (unless replies are manual), to be sent
     /// before the transport is closed. Every later call gives the same violation.
-    #[inline]
+    #[inline(always)]
     pub fn decode<'i>(
+        &mut self,
+        input: &mut &'i mut [u8],
+        out: &mut Output<'_>,
+        limits: &Limits,
+    ) -> Result<Step<'i>, Violation> {
+        match self.inbound.whole_message(input, limits) {
+            Some(chunk) => Ok(Step::Event(Event::Data(chunk))),
+            None => self.decode_any(input, out, limits),
+        }
+    }
+
+    #[inline(never)]
+    fn decode_any<'i>(
         &mut self,
         input: &mut &'i mut [u8],
         out: &mut Output<'_>,
@@ -107,7 +120,7 @@ impl<R: Role> Connection<R> {
                 return Ok(Step::NeedOutput(needed));
             }
         }
-        match self.inbound.decode(input, limits) {
+        match self.inbound.decode_any(input, limits) {
             Ok(None) => Ok(Step::NeedInput),
             Ok(Some(event)) if answers => match self.outbound.reply(&event, out) {
                 Err(SendError::NeedsSpace(octets)) => Ok(Step::NeedOutput(octets)),
@@ -248,6 +261,7 @@ pub struct Decoder<'a, 'o, R> {
 }
 
 impl<R: Role> Decode for Decoder<'_, '_, R> {
+    #[inline(always)]
     fn decode<'i>(&mut self, input: &mut &'i mut [u8]) -> Result<Step<'i>, Violation> {
         self.connection.decode(input, self.out, self.limits)
     }
@@ -257,7 +271,6 @@ impl<R: Role> Decode for Decoder<'_, '_, R> {
 mod tests {
     use super::*;
     use crate::close::CloseCode;
-    use crate::event::Event;
     use std::vec::Vec;
 
     const LIMITS: Limits = Limits::DEFAULT;

@@ -1,34 +1,19 @@
 //! Masking (RFC 6455 5.3): octet `i` of a payload is combined with octet `i mod 4` of the key.
 //!
 //! Pure and resumable: a payload may be masked in any pieces, each with its offset in the payload. The loops
-//! work on blocks of sixteen octets that the compiler turns into vector instructions.
+//! go over words of four octets, which the compiler turns into vector instructions as well as a plain XOR.
 
-const BLOCK: usize = 16;
+const WORD: usize = 4;
 
 /// Masks or unmasks `octets` in place. They stand `offset` octets into the payload; only `offset mod 4`
 /// matters. RFC 6455 5.3.
 #[inline]
 pub fn mask(key: [u8; 4], offset: usize, octets: &mut [u8]) {
-    let key = repeat(key, offset);
-    let (blocks, tail) = octets.as_chunks_mut::<BLOCK>();
-    for block in blocks {
-        *block = (u128::from_ne_bytes(*block) ^ u128::from_ne_bytes(key)).to_ne_bytes();
+    let key = turn(key, offset);
+    let (words, tail) = octets.as_chunks_mut::<WORD>();
+    for word in words {
+        *word = combine(*word, key);
     }
-    // A tail is walked in halves, not octet by octet: most control frames and small messages are tails.
-    let tail = match tail.split_first_chunk_mut::<8>() {
-        Some((half, rest)) => {
-            *half = (u64::from_ne_bytes(*half) ^ u64::from_ne_bytes(first(key))).to_ne_bytes();
-            rest
-        }
-        None => tail,
-    };
-    let tail = match tail.split_first_chunk_mut::<4>() {
-        Some((quarter, rest)) => {
-            *quarter = (u32::from_ne_bytes(*quarter) ^ u32::from_ne_bytes(first(key))).to_ne_bytes();
-            rest
-        }
-        None => tail,
-    };
     for (octet, key) in tail.iter_mut().zip(key) {
         *octet ^= key;
     }
@@ -40,11 +25,11 @@ pub fn mask(key: [u8; 4], offset: usize, octets: &mut [u8]) {
 pub fn mask_copy(key: [u8; 4], offset: usize, from: &[u8], to: &mut [u8]) -> usize {
     let length = from.len().min(to.len());
     let (Some(from), Some(to)) = (from.get(..length), to.get_mut(..length)) else { return 0 };
-    let key = repeat(key, offset);
-    let (from_blocks, from_tail) = from.as_chunks::<BLOCK>();
-    let (to_blocks, to_tail) = to.as_chunks_mut::<BLOCK>();
-    for (from, to) in from_blocks.iter().zip(to_blocks) {
-        *to = (u128::from_ne_bytes(*from) ^ u128::from_ne_bytes(key)).to_ne_bytes();
+    let key = turn(key, offset);
+    let (from_words, from_tail) = from.as_chunks::<WORD>();
+    let (to_words, to_tail) = to.as_chunks_mut::<WORD>();
+    for (from, to) in from_words.iter().zip(to_words) {
+        *to = combine(*from, key);
     }
     for ((from, to), key) in from_tail.iter().zip(to_tail).zip(key) {
         *to = from ^ key;
@@ -52,18 +37,16 @@ pub fn mask_copy(key: [u8; 4], offset: usize, from: &[u8], to: &mut [u8]) -> usi
     length
 }
 
-/// The key as it falls on a block that begins `offset` octets into the payload.
+/// The key as it falls on a word that begins `offset` octets into the payload.
 #[inline]
-fn repeat(key: [u8; 4], offset: usize) -> [u8; BLOCK] {
-    let mut key = key;
-    key.rotate_left(offset & 3);
-    let word = u128::from(u32::from_ne_bytes(key));
-    (word | word << 32 | word << 64 | word << 96).to_ne_bytes()
+pub(crate) const fn turn(key: [u8; 4], offset: usize) -> [u8; 4] {
+    // The first octet is the lowest, so it leaves to the right and comes back at the left.
+    u32::from_le_bytes(key).rotate_right(8 * (offset & 3) as u32).to_le_bytes()
 }
 
 #[inline]
-fn first<const N: usize>(key: [u8; BLOCK]) -> [u8; N] {
-    core::array::from_fn(|index| key[index & (BLOCK - 1)])
+const fn combine(word: [u8; WORD], key: [u8; WORD]) -> [u8; WORD] {
+    (u32::from_ne_bytes(word) ^ u32::from_ne_bytes(key)).to_ne_bytes()
 }
 
 #[cfg(test)]

@@ -100,11 +100,13 @@ impl Seen {
 
 /// Adds an event behind the others.
 pub fn push(seen: &mut Vec<Seen>, event: Event<'_>) {
-    let event = Seen::of(event);
-    if let (
-        Some(Seen::Data { octets, last, kind, compressed, .. }),
-        Seen::Data { octets: more, last: ends, first, kind: same, compressed: also },
-    ) = (seen.last_mut(), &event)
+    merge(seen, Seen::of(event));
+}
+
+/// Adds an event behind the others; a chunk joins the one in front of it.
+pub fn merge(seen: &mut Vec<Seen>, event: Seen) {
+    if let Some(Seen::Data { octets, last, kind, compressed, .. }) = seen.last_mut()
+        && let Seen::Data { octets: more, last: ends, first, kind: same, compressed: also } = &event
         && !*last
     {
         assert!(!first && *kind == *same && *compressed == *also, "a chunk continues its message");
@@ -144,27 +146,40 @@ impl<R: Role> Drive<R> {
 
     /// Receives `octets`, with room for every reply.
     pub fn feed(&mut self, octets: &[u8]) {
+        self.feed_with_room(octets, 131);
+    }
+
+    /// Receives `octets` with an output of `least` octets, or of what a reply asks for.
+    pub fn feed_with_room(&mut self, octets: &[u8], least: usize) {
         let mut memory = std::mem::take(&mut self.carry);
         memory.extend_from_slice(octets);
         let mut input = &mut memory[..];
+        let mut room = least;
         loop {
             let before = input.len();
-            let mut room = [0; 131];
-            let mut out = Output::new(&mut room);
+            let mut output = [0; 131];
+            let mut out = Output::new(&mut output[..room]);
+            room = least;
             let step = self.connection.decode(&mut input, &mut out, &self.limits);
             self.out.extend_from_slice(out.written());
             match step {
-                Ok(Step::Event(event)) => push(&mut self.seen, event),
+                Ok(Step::Event(event)) => {
+                    push(&mut self.seen, event);
+                    assert!(input.len() < before, "an event without an octet");
+                }
                 Ok(Step::NeedInput) => break,
-                Ok(Step::NeedOutput(octets)) => panic!("131 octets of room are enough, not {octets}"),
+                Ok(Step::NeedOutput(needed)) => {
+                    // Law 4: what is asked for is missing, is enough, and nothing was consumed
+                    assert!(out.room() < needed && needed <= 131 && out.is_empty());
+                    assert!(input.len() == before || self.connection.inbound().violation().is_some());
+                    room = needed;
+                }
                 Err(violation) => {
                     assert!(self.violation.is_none_or(|earlier| earlier == violation), "failure sticks");
                     self.violation = Some(violation);
                     return;
                 }
             }
-            // An event takes octets off the input, unless it is the empty end of a head taken before.
-            assert!(input.len() < before, "no progress");
         }
         // Law 2: fewer than 131 octets
         assert!(input.len() < 131, "{} octets were left", input.len());
