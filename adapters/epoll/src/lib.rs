@@ -1,0 +1,11 @@
+//! WebSocket on raw epoll, for servers that hold very many connections (Linux only).
+//!
+//! What is here so far can be used by itself: a [`poller`] for any descriptors, a [`slab`] whose tokens
+//! never reach a later entry, a timer [`wheel`], and a buffer [`pool`].
+#![cfg(target_os = "linux")]
+#![forbid(unsafe_code)]
+
+pub mod poller;
+pub mod pool;
+pub mod slab;
+pub mod wheel;
