@@ -1,0 +1,202 @@
+//! What one connection is made of: a slab entry, and more only while it has something unfinished.
+
+use crate::dial::Dial;
+use crate::peer::Peer;
+use crate::pool::{Buffer, Pool};
+use crate::queue::Queue;
+use crate::slab::Slab;
+use crate::wheel::{Link, Links};
+use rustix::fd::OwnedFd;
+use tightwire::handshake::HeadScanner;
+use tightwire::{Deadlines, Kind};
+
+/// No [`Extra`].
+pub(crate) const NO_EXTRA: u32 = u32::MAX;
+
+/// A connection. All that an idle one has.
+pub(crate) struct Entry<S> {
+    pub(crate) fd: OwnedFd,
+    /// The protocol machine; nothing before the opening handshake is done.
+    pub(crate) peer: Option<Peer>,
+    pub(crate) deadlines: Deadlines,
+    pub(crate) timer: Link,
+    /// Where in [`Extras`] the rest is.
+    pub(crate) extra: u32,
+    pub(crate) flags: Flags,
+    pub(crate) session: S,
+}
+
+/// What an idle connection without session data takes, generation included.
+pub(crate) const IDLE_OCTETS: usize = Slab::<Entry<()>>::entry_size();
+// The budget of an idle connection is 96 octets in all.
+const _: () = assert!(IDLE_OCTETS <= 76);
+
+impl<S> Entry<S> {
+    pub(crate) fn new(fd: OwnedFd, deadlines: Deadlines, session: S) -> Self {
+        Self {
+            fd,
+            peer: None,
+            deadlines,
+            timer: Link::new(),
+            extra: NO_EXTRA,
+            flags: Flags::default(),
+            session,
+        }
+    }
+}
+
+impl<S> Links for Slab<Entry<S>> {
+    #[inline]
+    fn link(&mut self, index: u32) -> Option<&mut Link> {
+        self.at_mut(index).map(|entry| &mut entry.timer)
+    }
+}
+
+/// Facts about a connection, and in the highest octet which of the thread's sets of timeouts holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Flags(u32);
+
+impl Flags {
+    /// The handler saw `open` and has yet to see `close`.
+    pub(crate) const OPEN: Self = Self(1);
+    /// The socket may have octets: an edge was seen, and no read came back short since.
+    pub(crate) const READABLE: Self = Self(1 << 1);
+    /// The peer has ended its direction, or the socket is broken: read until the end.
+    pub(crate) const ENDING: Self = Self(1 << 2);
+    /// The end of the peer's direction was read.
+    pub(crate) const ENDED: Self = Self(1 << 3);
+    /// The handler does not want messages now.
+    pub(crate) const PAUSED: Self = Self(1 << 4);
+    /// Nothing is decoded until waiting output is gone.
+    pub(crate) const STALLED: Self = Self(1 << 5);
+    /// Octets in `rest` may decode to something.
+    pub(crate) const UNREAD: Self = Self(1 << 6);
+    /// The socket takes nothing now.
+    pub(crate) const BLOCKED: Self = Self(1 << 7);
+    /// The poller reports when it does again.
+    pub(crate) const WRITE_ARMED: Self = Self(1 << 8);
+    /// It is in the list of connections to go on with.
+    pub(crate) const READY: Self = Self(1 << 9);
+    /// It is in the list of connections with output to write.
+    pub(crate) const DIRTY: Self = Self(1 << 10);
+    /// What the peer still sends is thrown away, and nothing but waiting output is sent.
+    pub(crate) const LINGERING: Self = Self(1 << 11);
+    /// Our direction is shut down.
+    pub(crate) const SHUT: Self = Self(1 << 12);
+    /// It is to be dropped as soon as nobody is at work on it.
+    pub(crate) const DOOMED: Self = Self(1 << 13);
+    /// It is subscribed to topics.
+    pub(crate) const SUBSCRIBED: Self = Self(1 << 14);
+    /// The handler was told that output waits, and is to hear when it is gone.
+    pub(crate) const TELL_DRAINED: Self = Self(1 << 15);
+    /// This end began it.
+    pub(crate) const DIALED: Self = Self(1 << 16);
+    /// The application wants it dropped.
+    pub(crate) const DROPPED: Self = Self(1 << 17);
+
+    #[inline]
+    pub(crate) const fn has(self, flag: Self) -> bool {
+        self.0 & flag.0 != 0
+    }
+
+    #[inline]
+    pub(crate) const fn set(&mut self, flag: Self) {
+        self.0 |= flag.0;
+    }
+
+    #[inline]
+    pub(crate) const fn clear(&mut self, flag: Self) {
+        self.0 &= !flag.0;
+    }
+
+    pub(crate) const fn timeouts(self) -> u8 {
+        (self.0 >> 24) as u8
+    }
+
+    pub(crate) const fn set_timeouts(&mut self, set: u8) {
+        self.0 = self.0 & 0x00FF_FFFF | (set as u32) << 24;
+    }
+
+    pub(crate) const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+/// What a connection has only while something of it is unfinished.
+#[derive(Default)]
+pub(crate) struct Extra {
+    /// Octets that are not decoded: a cut head, a cut request, or more while reading is held up.
+    pub(crate) rest: Buffer,
+    pub(crate) rest_len: usize,
+    /// How far the head of the opening handshake was looked at.
+    pub(crate) scanner: HeadScanner,
+    /// The message so far.
+    pub(crate) message: Buffer,
+    pub(crate) message_len: usize,
+    pub(crate) kind: Option<Kind>,
+    /// Output that the socket did not take yet.
+    pub(crate) output: Queue,
+    /// What was offered in a handshake of ours that is not answered.
+    pub(crate) dial: Option<Box<Dial>>,
+}
+
+impl Extra {
+    fn is_needed(&self) -> bool {
+        self.rest_len > 0 || self.kind.is_some() || !self.output.is_empty() || self.dial.is_some()
+    }
+
+    fn clear(&mut self, pool: &mut Pool) {
+        pool.give(core::mem::take(&mut self.rest));
+        pool.give(core::mem::take(&mut self.message));
+        self.output.clear(pool);
+        (self.rest_len, self.message_len, self.kind) = (0, 0, None);
+        self.scanner = HeadScanner::new();
+        self.dial = None;
+    }
+}
+
+/// The extras of one thread. One that is not needed waits for the next connection that needs one, so that
+/// nothing is allocated when warm.
+pub(crate) struct Extras {
+    list: Slab<Extra>,
+    vacant: Vec<u32>,
+}
+
+impl Extras {
+    pub(crate) const fn new() -> Self {
+        Self { list: Slab::new(u32::MAX), vacant: Vec::new() }
+    }
+
+    #[inline]
+    pub(crate) fn get(&mut self, index: u32) -> Option<&mut Extra> {
+        self.list.at_mut(index)
+    }
+
+    /// The extra of `slot`, made if there is none.
+    pub(crate) fn need(&mut self, slot: &mut u32) -> Option<&mut Extra> {
+        if *slot == NO_EXTRA {
+            *slot = match self.vacant.pop() {
+                Some(index) => index,
+                None => self.list.insert(Extra::default()).ok()?.index(),
+            };
+        }
+        self.list.at_mut(*slot)
+    }
+
+    /// Takes the extra of `slot` back if it holds nothing.
+    #[inline]
+    pub(crate) fn settle(&mut self, slot: &mut u32, pool: &mut Pool) {
+        if *slot != NO_EXTRA && self.get(*slot).is_some_and(|extra| !extra.is_needed()) {
+            self.release(slot, pool);
+        }
+    }
+
+    /// Takes the extra of `slot` back with all that it holds.
+    pub(crate) fn release(&mut self, slot: &mut u32, pool: &mut Pool) {
+        if let Some(extra) = self.list.at_mut(*slot) {
+            extra.clear(pool);
+            self.vacant.push(*slot);
+        }
+        *slot = NO_EXTRA;
+    }
+}

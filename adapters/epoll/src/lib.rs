@@ -1,0 +1,52 @@
+//! WebSocket on raw epoll, for servers that hold very many connections (Linux only).
+//!
+//! One epoll instance per thread, one shared read buffer and one shared output buffer for all connections of
+//! the thread. An idle connection is a slab entry and nothing else. An application is a [`Handler`]; a
+//! [`Builder`] starts it on as many threads as asked for.
+//!
+//! These parts can be used without the server: a [`poller`] for any descriptors, a [`slab`] whose tokens
+//! never reach a later entry, a timer [`wheel`], a buffer [`pool`], a bounded [`workers`] pool that keeps
+//! order per key, and [`limits`], which says what a machine needs for a wanted number of connections.
+#![cfg(target_os = "linux")]
+#![forbid(unsafe_code)]
+
+pub mod limits;
+pub mod poller;
+pub mod pool;
+pub mod slab;
+pub mod wheel;
+pub mod workers;
+
+mod accept;
+mod clock;
+mod conn;
+mod counters;
+mod dial;
+mod engine;
+mod entry;
+mod event_loop;
+mod handler;
+mod mailbox;
+mod opening;
+mod peer;
+mod queue;
+mod reactor;
+mod receiving;
+mod sending;
+mod server;
+mod socket;
+mod topics;
+
+pub use accept::Admission;
+pub use conn::Conn;
+pub use counters::Stats;
+pub use dial::{ConnectError, DialError};
+pub use event_loop::Report;
+pub use handler::{Cause, Closed, Handler, Part};
+pub use mailbox::{Owned, PostError, Sender};
+pub use opening::{Answer, Opening};
+pub use reactor::{Config, Reactor, TICKS_PER_SECOND};
+pub use sending::{Refused, Sent, WhenFull};
+pub use server::{Builder, Meter, Server};
+pub use slab::Token;
+pub use tightwire;

@@ -1,0 +1,369 @@
+//! From the socket to the handler: reads into shared or right-sized memory, decodes, collects messages.
+//!
+//! It decides where octets lie while they are unfinished. What they mean is core's affair.
+
+use crate::conn::Conn;
+use crate::engine::Engine;
+use crate::entry::{Flags, NO_EXTRA};
+use crate::handler::{Cause, Closed, Handler, Part};
+use crate::peer::Peer;
+use crate::reactor::HEADROOM;
+use crate::slab::Token;
+use crate::socket::{self, Got};
+use tightwire::{Chunk, CloseCode, Event, Kind, Output, Step};
+
+/// How much of a message's declared length is taken on trust: so many times what has arrived.
+const TRUST: usize = 4;
+/// And at least so much.
+const TRUST_MIN: usize = 4 * 1024;
+/// A read of fewer octets is no progress of an unfinished frame, or a peer could hold a buffer for ever.
+const PROGRESS: usize = 512;
+/// Room for the next part of an unfinished head of the opening handshake.
+const HEAD_ROOM: usize = 512;
+
+impl<H: Handler> Engine<H> {
+    /// Reads and decodes as far as both go.
+    pub(crate) fn go_on(&mut self, token: Token, input: &mut [u8]) {
+        let held = Flags::PAUSED.or(Flags::STALLED).or(Flags::DOOMED);
+        // What was kept comes before what is in the socket.
+        if let Some(entry) = self.reactor.slab.get_mut(token)
+            && entry.flags.has(Flags::UNREAD)
+            && !entry.flags.has(held)
+        {
+            self.decode_rest(token);
+        }
+        let Some(entry) = self.reactor.slab.get_mut(token) else { return };
+        let lingers = entry.flags.has(Flags::LINGERING);
+        if !entry.flags.has(Flags::READABLE)
+            || entry.flags.has(Flags::DOOMED)
+            || entry.flags.has(held) && !lingers
+        {
+            return;
+        }
+        // One buffer full for each turn, so that no connection keeps the thread to itself. At the end of the
+        // peer's direction, read on until it is seen.
+        let (got, room) = if lingers { self.discard(token, input) } else { self.read(token, input) };
+        let Some(entry) = self.reactor.slab.get_mut(token) else { return };
+        match got {
+            Got::Octets(octets) if octets < room && !entry.flags.has(Flags::ENDING) => {
+                entry.flags.clear(Flags::READABLE);
+            }
+            Got::Octets(_) => self.reactor.go_on(token),
+            Got::Nothing => entry.flags.clear(Flags::READABLE),
+            Got::End => {
+                entry.flags.clear(Flags::READABLE);
+                entry.flags.set(Flags::ENDED);
+            }
+            Got::Broken => {
+                entry.flags.clear(Flags::READABLE);
+                entry.flags.set(Flags::DOOMED);
+            }
+        }
+    }
+
+    /// Throws away what a peer still sends.
+    fn discard(&mut self, token: Token, input: &mut [u8]) -> (Got, usize) {
+        let Some(entry) = self.reactor.slab.get_mut(token) else { return (Got::Nothing, 0) };
+        (socket::read(&entry.fd, input), input.len())
+    }
+
+    /// One read and everything that comes of it. Gives what the read gave, and how much it could have given.
+    fn read(&mut self, token: Token, input: &mut [u8]) -> (Got, usize) {
+        let reactor = &mut self.reactor;
+        let Some(entry) = reactor.slab.get_mut(token) else { return (Got::Nothing, 0) };
+        let mut kept = 0;
+        if let Some(extra) = reactor.extras.get(entry.extra) {
+            if entry.peer.as_ref().is_some_and(|peer| peer.frame_left() > 0) && extra.kind.is_some() {
+                return self.read_message(token, input);
+            }
+            if entry.peer.is_none() && extra.rest_len > 0 {
+                return self.read_head(token);
+            }
+            // A cut head or control frame goes in front of the fresh octets.
+            kept = extra.rest_len;
+            if let (Some(front), Some(rest)) =
+                (input.get_mut(HEADROOM.saturating_sub(kept)..HEADROOM), extra.rest.get(..kept))
+                && front.len() == rest.len()
+            {
+                front.copy_from_slice(rest);
+            }
+        }
+        let Some(fresh) = input.get_mut(HEADROOM..) else { return (Got::Broken, 0) };
+        let room = fresh.len();
+        let got = socket::read(&entry.fd, fresh);
+        if let Got::Octets(octets) = got {
+            if kept > 0 {
+                self.forget_rest(token);
+            }
+            self.received(token, octets);
+            let start = HEADROOM.saturating_sub(kept);
+            self.decode(token, input.get_mut(start..HEADROOM + octets).unwrap_or_default());
+            self.note_progress(token, octets);
+        }
+        (got, room)
+    }
+
+    /// A read into the buffer of an unfinished message; what is beyond its frame goes to the shared input.
+    fn read_message(&mut self, token: Token, input: &mut [u8]) -> (Got, usize) {
+        let reactor = &mut self.reactor;
+        let Some(entry) = reactor.slab.get_mut(token) else { return (Got::Nothing, 0) };
+        let Some(peer) = entry.peer.as_mut() else { return (Got::Nothing, 0) };
+        let Some(extra) = reactor.extras.get(entry.extra) else { return (Got::Nothing, 0) };
+        let left = usize::try_from(peer.frame_left()).unwrap_or(usize::MAX);
+        let so_far = extra.message_len;
+        // Memory follows what has arrived, not what was declared.
+        let trusted = so_far.saturating_mul(TRUST).max(TRUST_MIN);
+        let wanted = so_far.saturating_add(left).min(trusted);
+        reactor.pool.grow(&mut extra.message, so_far, wanted);
+        let end = extra.message.len().min(so_far.saturating_add(left));
+        let Some(tail) = extra.message.get_mut(so_far..end) else { return (Got::Broken, 0) };
+        let Some(beyond) = input.get_mut(HEADROOM..) else { return (Got::Broken, 0) };
+        let room = tail.len() + beyond.len();
+        let got = socket::read_two(&entry.fd, tail, beyond);
+        let Got::Octets(octets) = got else { return (got, room) };
+        entry.deadlines.received(reactor.now);
+        reactor.counters.octets_received.add(octets as u64);
+        let here = octets.min(tail.len());
+        let mut part = tail.get_mut(..here).unwrap_or_default();
+        let mut out = Output::with_written(&mut reactor.out, reactor.out_len);
+        let step = peer.decode(&mut part, &mut out, &reactor.config.limits);
+        reactor.out_len = out.len();
+        match step {
+            Ok(Step::Event(Event::Data(chunk))) => {
+                extra.message_len += chunk.payload.len();
+                if chunk.last {
+                    self.deliver(token);
+                }
+            }
+            Ok(_) => {}
+            Err(violation) => {
+                self.end(token, violation.close_code(), "", Cause::Violation(violation));
+                return (got, room);
+            }
+        }
+        self.decode(token, input.get_mut(HEADROOM..HEADROOM + octets - here).unwrap_or_default());
+        self.note_progress(token, octets);
+        (got, room)
+    }
+
+    /// A read behind the unfinished head of an opening handshake, which is not moved.
+    fn read_head(&mut self, token: Token) -> (Got, usize) {
+        let reactor = &mut self.reactor;
+        let Some(entry) = reactor.slab.get_mut(token) else { return (Got::Nothing, 0) };
+        let Some(extra) = reactor.extras.get(entry.extra) else { return (Got::Nothing, 0) };
+        reactor.pool.grow(&mut extra.rest, extra.rest_len, extra.rest_len + HEAD_ROOM);
+        let Some(tail) = extra.rest.get_mut(extra.rest_len..) else { return (Got::Broken, 0) };
+        let room = tail.len();
+        let got = socket::read(&entry.fd, tail);
+        if let Got::Octets(octets) = got {
+            extra.rest_len += octets;
+            self.received(token, octets);
+            self.decode_rest(token);
+        }
+        (got, room)
+    }
+
+    fn received(&mut self, token: Token, octets: usize) {
+        let now = self.reactor.now;
+        if let Some(entry) = self.reactor.slab.get_mut(token) {
+            entry.deadlines.received(now);
+        }
+        self.reactor.counters.octets_received.add(octets as u64);
+    }
+
+    /// Notes what a read did to what was unfinished.
+    fn note_progress(&mut self, token: Token, octets: usize) {
+        let reactor = &mut self.reactor;
+        let Some(entry) = reactor.slab.get_mut(token) else { return };
+        let unfinished = match &entry.peer {
+            Some(peer) if entry.extra != NO_EXTRA => {
+                peer.is_in_message()
+                    || reactor.extras.get(entry.extra).is_some_and(|extra| extra.rest_len > 0)
+            }
+            Some(peer) => peer.is_in_message(),
+            None => false,
+        };
+        if !unfinished {
+            return entry.deadlines.frame_done();
+        }
+        if octets >= PROGRESS {
+            entry.deadlines.frame_progress(reactor.now);
+        }
+        entry.deadlines.frame_begun(reactor.now);
+        reactor.rearm(token);
+    }
+
+    /// Decodes octets that were kept. They are in a buffer of their own.
+    fn decode_rest(&mut self, token: Token) {
+        let reactor = &mut self.reactor;
+        let Some(entry) = reactor.slab.get_mut(token) else { return };
+        entry.flags.clear(Flags::UNREAD);
+        let Some(extra) = reactor.extras.get(entry.extra) else { return };
+        let mut rest = core::mem::take(&mut extra.rest);
+        let length = core::mem::take(&mut extra.rest_len);
+        if entry.peer.is_none() {
+            // The head of an opening handshake stays where it is until it is whole.
+            let head = rest.get(..length).unwrap_or_default();
+            let whole = extra.scanner.scan(head, &reactor.config.head_limits);
+            if matches!(whole, Ok(None)) {
+                (extra.rest, extra.rest_len) = (rest, length);
+                return;
+            }
+        }
+        self.decode(token, rest.get_mut(..length).unwrap_or_default());
+        self.reactor.pool.give(rest);
+        self.note_progress(token, PROGRESS);
+    }
+
+    /// Decodes octets of one connection and keeps what is left of them.
+    fn decode(&mut self, token: Token, octets: &mut [u8]) {
+        let mut input = octets;
+        if input.is_empty() {
+            return;
+        }
+        if self.reactor.slab.get(token).is_some_and(|entry| entry.peer.is_none()) {
+            let head = self.open(token, input);
+            let Some((_, rest)) = input.split_at_mut_checked(head) else { return };
+            input = rest;
+        }
+        let held = Flags::PAUSED.or(Flags::STALLED).or(Flags::DOOMED).or(Flags::LINGERING);
+        loop {
+            let reactor = &mut self.reactor;
+            let Some(entry) = reactor.slab.get_mut(token) else { return };
+            let Some(peer) = entry.peer.as_mut() else { return };
+            if entry.flags.has(held) {
+                return self.keep_rest(token, input);
+            }
+            let mut out = Output::with_written(&mut reactor.out, reactor.out_len);
+            let step = peer.decode(&mut input, &mut out, &reactor.config.limits);
+            reactor.out_len = out.len();
+            match step {
+                Ok(Step::Event(event)) => self.event(token, event),
+                Ok(Step::NeedInput) => return self.keep_rest(token, input),
+                Ok(Step::NeedOutput(_)) => {
+                    reactor.flush(token);
+                    if reactor.waiting(token) > reactor.config.mark {
+                        self.stall(token);
+                    }
+                }
+                Err(violation) => {
+                    return self.end(token, violation.close_code(), "", Cause::Violation(violation));
+                }
+            }
+        }
+    }
+
+    /// One event of the peer, whose automatic answer is in the output already.
+    #[inline]
+    fn event(&mut self, token: Token, event: Event<'_>) {
+        let Self { reactor, handler } = self;
+        let conn = &mut Conn { reactor, token };
+        match event {
+            Event::Data(chunk) if H::CHUNKS => {
+                conn.reactor.counters.messages_received.add(1);
+                let Chunk { kind, payload, first, last, .. } = chunk;
+                handler.chunk(conn, Part { kind, octets: payload, first, last });
+            }
+            Event::Data(chunk) if chunk.first && chunk.last => {
+                conn.reactor.counters.messages_received.add(1);
+                if let Some(message) = chunk.into_message() {
+                    handler.message(conn, message);
+                }
+            }
+            Event::Data(chunk) => self.collect(token, &chunk),
+            Event::Ping(payload) => handler.ping(conn, payload),
+            Event::Pong(payload) => {
+                let now = conn.reactor.now;
+                if let Some(entry) = conn.reactor.slab.get_mut(token) {
+                    entry.deadlines.pong_received(now);
+                }
+                handler.pong(conn, payload);
+            }
+            Event::Close(frame) => {
+                let (code, reason) =
+                    frame.map_or((CloseCode::NO_STATUS, ""), |frame| (frame.code, frame.reason));
+                conn.reactor.begin_close(token);
+                self.closed(token, Closed::new(code, reason, Cause::Handshake));
+            }
+        }
+    }
+
+    /// Adds a part of a message to what was collected of it.
+    fn collect(&mut self, token: Token, chunk: &Chunk<'_>) {
+        let reactor = &mut self.reactor;
+        let Some(entry) = reactor.slab.get_mut(token) else { return };
+        let left = entry.peer.as_ref().map_or(0, Peer::frame_left);
+        let Some(extra) = reactor.extras.need(&mut entry.extra) else { return };
+        extra.kind = Some(chunk.kind);
+        let length = extra.message_len + chunk.payload.len();
+        if length > extra.message.len() {
+            let left = usize::try_from(left).unwrap_or(usize::MAX);
+            let trusted = length.saturating_mul(TRUST).max(TRUST_MIN);
+            let wanted = length.saturating_add(left).min(trusted).max(length);
+            reactor.pool.grow(&mut extra.message, extra.message_len, wanted);
+        }
+        if let Some(to) = extra.message.get_mut(extra.message_len..length) {
+            to.copy_from_slice(chunk.payload);
+            extra.message_len = length;
+        }
+        if chunk.last {
+            self.deliver(token);
+        }
+    }
+
+    /// Hands a collected message over and gives its buffer back.
+    fn deliver(&mut self, token: Token) {
+        let Self { reactor, handler } = self;
+        let Some(entry) = reactor.slab.get_mut(token) else { return };
+        let Some(extra) = reactor.extras.get(entry.extra) else { return };
+        let mut buffer = core::mem::take(&mut extra.message);
+        let length = core::mem::take(&mut extra.message_len);
+        let kind = extra.kind.take().unwrap_or(Kind::Binary);
+        reactor.counters.messages_received.add(1);
+        // Every part was validated on its way in; this only gives the octets their type back.
+        let payload = buffer.get_mut(..length).unwrap_or_default();
+        let whole = Chunk { kind, payload, first: true, last: true, compressed: false };
+        if let Some(message) = whole.into_message() {
+            handler.message(&mut Conn { reactor, token }, message);
+        }
+        self.reactor.pool.give(buffer);
+    }
+
+    /// Decodes no more until waiting output is gone: the peer does not read what it asks for.
+    fn stall(&mut self, token: Token) {
+        if let Some(entry) = self.reactor.slab.get_mut(token) {
+            entry.flags.set(Flags::STALLED);
+        }
+    }
+
+    /// Keeps octets that are not decoded.
+    #[inline]
+    fn keep_rest(&mut self, token: Token, octets: &[u8]) {
+        if octets.is_empty() {
+            return;
+        }
+        let reactor = &mut self.reactor;
+        let Some(entry) = reactor.slab.get_mut(token) else { return };
+        if entry.flags.has(Flags::LINGERING.or(Flags::DOOMED)) {
+            return;
+        }
+        if entry.flags.has(Flags::PAUSED.or(Flags::STALLED)) {
+            entry.flags.set(Flags::UNREAD);
+        }
+        let Some(extra) = reactor.extras.need(&mut entry.extra) else { return };
+        let rest = reactor.pool.copy(octets);
+        reactor.pool.give(core::mem::replace(&mut extra.rest, rest));
+        extra.rest_len = octets.len();
+    }
+
+    /// Forgets kept octets that were copied in front of fresh ones.
+    fn forget_rest(&mut self, token: Token) {
+        let reactor = &mut self.reactor;
+        if let Some(entry) = reactor.slab.get_mut(token)
+            && let Some(extra) = reactor.extras.get(entry.extra)
+        {
+            extra.rest_len = 0;
+            reactor.pool.give(core::mem::take(&mut extra.rest));
+        }
+    }
+}
