@@ -37,9 +37,39 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The defaults with another bound on messages and frames, in payload octets.
-    pub fn with_message_limit(octets: u64) -> Self {
-        Self { limits: Limits::DEFAULT.with_message(octets), ..Self::default() }
+    /// The same with other limits on what a peer may send.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// The same with other timeouts, in ticks of 100 ms: see [`ticks`].
+    #[must_use]
+    pub fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.timeouts = timeouts;
+        self
+    }
+
+    /// The same with another bound on the head of a request or a response.
+    #[must_use]
+    pub fn with_head(mut self, head: HeadLimits) -> Self {
+        self.head = head;
+        self
+    }
+
+    /// The same with fragments of another size for what is sent.
+    #[must_use]
+    pub fn with_fragment(mut self, octets: usize) -> Self {
+        self.fragment = octets;
+        self
+    }
+
+    /// The same with buffers from another pool.
+    #[must_use]
+    pub fn with_pool(mut self, pool: Arc<Pool>) -> Self {
+        self.pool = pool;
+        self
     }
 
     /// The configuration of those who bring none: one for all of them, so that they share a pool.

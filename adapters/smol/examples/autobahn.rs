@@ -5,10 +5,11 @@
 
 use std::error::Error;
 use std::sync::Arc;
-use tightwire_smol::{Config, Connector};
+use tightwire_smol::{Config, Connector, Limits};
 
 const USAGE: &str = "usage: autobahn ws://HOST:PORT [AGENT]";
-const MESSAGE_LIMIT: u64 = 64 << 20;
+/// Large enough for every case of the conformance suite, which sends messages octet by octet too.
+const LIMITS: Limits = Limits::DEFAULT.with_message(64 << 20).with_fragments(1 << 20);
 
 fn main() -> Result<(), Box<dyn Error>> {
     smol::block_on(run())
@@ -18,7 +19,7 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let server = arguments.next().ok_or(USAGE)?;
     let agent = arguments.next().unwrap_or_else(|| "tightwire-smol".into());
-    let connector = Connector::new().with_config(Arc::new(Config::with_message_limit(MESSAGE_LIMIT)));
+    let connector = Connector::new().with_config(Arc::new(Config::default().with_limits(LIMITS)));
 
     let cases = case_count(&connector, &format!("{server}/getCaseCount")).await?;
     for case in 1..=cases {

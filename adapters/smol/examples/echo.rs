@@ -9,11 +9,11 @@ use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::thread;
-use tightwire_smol::{Answer, Config, Listener, OpenError, OriginPolicy, WebSocket, accept_with};
+use tightwire_smol::{Answer, Config, Limits, Listener, OpenError, OriginPolicy, WebSocket, accept_with};
 
 const USAGE: &str = "usage: echo [ADDRESS] [--threads N]   (default: 127.0.0.1:9001, a thread for each core)";
-/// Large enough for every case of the conformance suite.
-const MESSAGE_LIMIT: u64 = 64 << 20;
+/// Large enough for every case of the conformance suite, which sends messages octet by octet too.
+const LIMITS: Limits = Limits::DEFAULT.with_message(64 << 20).with_fragments(1 << 20);
 
 fn main() -> Result<(), Box<dyn Error>> {
     let (address, threads) = arguments()?;
@@ -31,7 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn serve(listener: Listener) -> io::Result<()> {
     // One configuration for all connections of the thread, so that they share one pool of buffers.
-    let config = Arc::new(Config::with_message_limit(MESSAGE_LIMIT));
+    let config = Arc::new(Config::default().with_limits(LIMITS));
     let executor = LocalExecutor::new();
     smol::block_on(executor.run(async {
         loop {
