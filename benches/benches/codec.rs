@@ -2,7 +2,7 @@
 //! frame.
 //!
 //! ```sh
-//! cargo bench -p tightwire --bench codec
+//! cargo bench -p tightwire-benches --bench codec
 //! ```
 
 use divan::counter::{BytesCount, ItemsCount};

@@ -1,0 +1,2 @@
+//! Measurements of tightwire. Each is a target of `cargo bench -p tightwire-benches`.
+#![forbid(unsafe_code)]
