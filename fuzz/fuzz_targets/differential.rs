@@ -1,4 +1,4 @@
-//! Any octets to both roles of tightwire and of tungstenite: the same messages and the same verdict.
+//! Frames and any octets to both roles of tightwire and of tungstenite: the same messages and the same verdict.
 //!
 //! Agreed differences, each of them for a reason:
 //! * tungstenite looks at a frame once all of it is there. tightwire fails at the first octet that shows a fault, as
@@ -13,7 +13,7 @@
 use libfuzzer_sys::fuzz_target;
 use std::io::{self, Read, Write};
 use tightwire::{Connection, Inbox, Limits, Output, Progress, Role, Violation};
-use tightwire_fuzz::common::client;
+use tightwire_fuzz::common::{client, frame, masked};
 use tungstenite::protocol::{Role as Side, WebSocket, WebSocketConfig};
 
 const LIMIT: usize = 1 << 16;
@@ -27,9 +27,18 @@ enum Seen {
     Close(Option<(u16, Vec<u8>)>),
 }
 
-fuzz_target!(|wire: &[u8]| {
-    agree(ours(wire, Connection::server()), theirs(wire, Side::Server));
-    agree(ours(wire, client()), theirs(wire, Side::Client));
+/// Frames that are well formed but for their first octet, and any octets behind them.
+type Input<'a> = (Vec<(u8, &'a [u8])>, &'a [u8]);
+
+fuzz_target!(|input: Input<'_>| {
+    let (frames, rest) = input;
+    let key = [0x1F, 0xE2, 0x03, 0x84];
+    let to_server = frames.iter().flat_map(|(first, payload)| masked(*first, key, payload));
+    let to_server: Vec<u8> = to_server.chain(rest.iter().copied()).collect();
+    agree(ours(&to_server, Connection::server()), theirs(&to_server, Side::Server));
+    let to_client = frames.iter().flat_map(|(first, payload)| frame(*first, payload));
+    let to_client: Vec<u8> = to_client.chain(rest.iter().copied()).collect();
+    agree(ours(&to_client, client()), theirs(&to_client, Side::Client));
 });
 
 fn agree((ours, violation): (Vec<Seen>, Option<Violation>), (theirs, failed): (Vec<Seen>, Option<bool>)) {
