@@ -579,6 +579,18 @@ mod tests {
                 assert_eq!(masked, expected);
             }
         }
+        // Appended to an output, as much as there is room for each time
+        let mut client = Outbound::new(Client::new(|| KEY));
+        let mut masker = client.head(Kind::Binary, 40, true, &mut Output::new(&mut [0; 6])).unwrap();
+        let (mut appended, mut rest) = (Vec::new(), &payload[..]);
+        while !rest.is_empty() {
+            let mut memory = [0; 7];
+            let mut out = Output::new(&mut memory);
+            rest = &rest[masker.append(rest, &mut out)..];
+            assert_eq!(masker.append(rest, &mut out), 0);
+            appended.extend_from_slice(out.written());
+        }
+        assert_eq!(appended, expected);
         let mut octets = [1, 2, 3];
         let mut masker = server().head(Kind::Binary, 3, true, &mut Output::new(&mut [0; 2])).unwrap();
         masker.mask(&mut octets);

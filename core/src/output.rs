@@ -99,4 +99,15 @@ mod tests {
         let full = Output::with_written(&mut memory, 100);
         assert_eq!((full.written(), full.room()), (&[1, 2, 9, 4][..], 0));
     }
+
+    #[test]
+    fn an_append_is_as_much_as_there_is_room_for() {
+        let mut memory = [0; 5];
+        let mut out = Output::new(&mut memory);
+        assert_eq!((out.append(b"abc"), out.append(b"def"), out.append(b"g")), (3, 2, 0));
+        assert_eq!(out.written(), b"abcde");
+        let mut short = [7; 2];
+        assert_eq!((copy(b"abc", &mut short), short), (2, *b"ab"));
+        assert_eq!((copy(b"c", &mut short), short), (1, *b"cb"));
+    }
 }

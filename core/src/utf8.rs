@@ -97,8 +97,30 @@ impl Validator {
     }
 }
 
+/// Whether the octets are UTF-8 from end to end.
+#[inline]
+pub(crate) fn is_valid(octets: &[u8]) -> bool {
+    is_ascii(octets) || from_utf8(octets).is_ok()
+}
+
+/// Whether every octet is below 80 (hexadecimal): so are most texts, and to see it takes half a validator's time.
+#[inline]
+fn is_ascii(octets: &[u8]) -> bool {
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let fold = |all, word: &[u8; 8]| all | u64::from_ne_bytes(*word);
+    match octets.last_chunk() {
+        // The last word overlaps the one in front of it, which spares a loop over single octets.
+        Some(last) => octets.as_chunks().0.iter().fold(u64::from_ne_bytes(*last), fold) & HIGH == 0,
+        None => octets.iter().all(u8::is_ascii),
+    }
+}
+
 /// The octets in front that are whole, valid code points.
+#[inline]
 fn valid_prefix(octets: &[u8]) -> usize {
+    if is_ascii(octets) {
+        return octets.len();
+    }
     match from_utf8(octets) {
         Ok(_) => octets.len(),
         Err(valid) => valid,
@@ -191,6 +213,22 @@ mod tests {
         let before = validator;
         assert_eq!(validator.feed(b"\xACok\xFF"), Err(InvalidUtf8 { valid_up_to: 3 }));
         assert_eq!(validator, before);
+    }
+
+    #[test]
+    fn one_high_octet_is_found_anywhere() {
+        for length in 0..40 {
+            let mut octets = [b'a'; 40];
+            assert!(is_ascii(&octets[..length]));
+            for at in 0..length {
+                for high in [0x80, 0xC3, 0xFF] {
+                    octets[at] = high;
+                    assert!(!is_ascii(&octets[..length]) && !is_valid(&octets[..length]), "{at} of {length}");
+                }
+                octets[at] = 0x7F;
+            }
+            assert!(is_valid(&octets[..length]));
+        }
     }
 
     proptest! {

@@ -243,3 +243,32 @@ fn a_masked_message_in_a_lent_slice() {
     let octets = inbox.message().unwrap().octets();
     assert_eq!((octets, octets.as_ptr() as usize - base), (&b"Hello"[..], 6));
 }
+
+// A handshake's head is skipped; the frames behind it are decoded from where they lie
+#[test]
+fn octets_in_front_of_the_frames_are_skipped() {
+    let (mut inbox, mut half) = (Inbox::new(vec![0; 64]), Half::new());
+    inbox.extend(b"HTTP\x81\x02ab");
+    inbox.skip(4);
+    assert_eq!((inbox.unread(), inbox.len()), (&b"\x81\x02ab"[..], 4));
+    assert_eq!(poll(&mut inbox, &mut half), Progress::Message);
+    assert_eq!(inbox.message(), Some(Message::from("ab")));
+    inbox.extend(b"rest");
+    inbox.skip(usize::MAX);
+    assert!(inbox.is_empty() && inbox.message().is_none());
+    assert_eq!(inbox.into_storage().len(), 64);
+}
+
+// The payload of a control frame outlives a change of storage, so that it can still be answered
+#[test]
+fn a_control_payload_moves_along() {
+    let (mut inbox, mut half) = (Inbox::new(vec![0; 64]), Half::new());
+    inbox.extend(&[frame(0x02, b"abc"), frame(0x89, b"ping"), frame(0x80, b"def")].concat());
+    assert_eq!(poll(&mut inbox, &mut half), Progress::Ping);
+    assert_eq!(inbox.len(), 3 + 5);
+    // The message so far, the payload of the Ping and what is not decoded: 12 octets.
+    assert!(inbox.replace(vec![0; 11]).is_err());
+    assert_eq!((inbox.replace(vec![0; 12]).unwrap().len(), inbox.control()), (64, &b"ping"[..]));
+    assert_eq!(poll(&mut inbox, &mut half), Progress::Message);
+    assert_eq!(inbox.message(), Some(Message::from(b"abcdef")));
+}
