@@ -5,7 +5,10 @@
 
 use divan::{Bencher, counter::BytesCount};
 use std::cell::RefCell;
-use tightwire::deflate::{Decompress, History, Inflate, Inflater, Terms, WindowBits};
+use tightwire::deflate::{
+    Compress, Decompress, Deflate, Deflater, Flush, History, Inflate, Inflater, Level, Options, Status,
+    Terms, WindowBits,
+};
 use zlib_rs::{DeflateFlush, InflateFlush};
 
 const SIZES: [usize; 3] = [64, 1024, 65536];
@@ -58,6 +61,25 @@ fn deflated(messages: &[Vec<u8>], level: i32) -> Vec<Vec<u8>> {
     deflated.collect()
 }
 
+const LEVELS: [Level; 4] = [Level::Fastest, Level::Fast, Level::Balanced, Level::Best];
+const TERMS: Terms = Terms::new(WindowBits::MAX, false);
+
+/// A deflater with its memory.
+struct Sender(Deflater, Vec<u16>, Vec<u8>, Options);
+
+impl Sender {
+    fn new(options: Options) -> Self {
+        Self(Deflater::new(), vec![0; options.words()], vec![0; options.octets()], options)
+    }
+
+    fn deflate(&mut self, message: &[u8], out: &mut [u8]) -> usize {
+        let mut codec = Deflate::new(&mut self.0, &mut self.1, &mut self.2, self.3, TERMS).unwrap();
+        let coded = codec.compress(message, out, Flush::Last);
+        assert_eq!(coded.status, Status::End);
+        coded.produced
+    }
+}
+
 fn main() {
     for size in SIZES {
         let messages = messages(size);
@@ -66,6 +88,24 @@ fn main() {
             let out: usize = deflated(&messages, level).iter().map(|out| out.len() - 4).sum();
             println!("{size:>6} octets, zlib-rs level {level}: {:.1} %", 100.0 * out as f64 / sum as f64);
         }
+        let mut out = vec![0; 2 * size + 64];
+        let mut print = |options: Options, note: &str| {
+            let mut sender = Sender::new(options);
+            let out: usize = messages.iter().map(|message| sender.deflate(message, &mut out)).sum();
+            println!(
+                "{size:>6} octets, ours {:?}{note}: {:.1} %",
+                options.level(),
+                100.0 * out as f64 / sum as f64
+            );
+        };
+        for level in LEVELS {
+            print(Options::new(level, WindowBits::MAX), "");
+        }
+        for bits in [8, 10, 13] {
+            let options = Options::new(Level::Fastest, WindowBits::MAX).with_table_bits(bits);
+            print(options, &format!(", 2^{bits} places"));
+        }
+        print(Options::new(Level::Fastest, WindowBits::MIN), ", window 8");
     }
     divan::main();
 }
@@ -97,4 +137,24 @@ fn inflate_ours<const LEVEL: i32>(bencher: Bencher, size: usize) {
         let coded = codec.decompress(payload, &mut out, true).unwrap();
         assert_eq!(coded.produced, size);
     });
+}
+
+#[divan::bench(args = SIZES, consts = [1, 6])]
+fn deflate_zlib<const LEVEL: i32>(bencher: Bencher, size: usize) {
+    let messages = messages(size);
+    let mut messages = messages.iter().cycle();
+    let mut out = vec![0; 2 * size + 64];
+    let mut stream = zlib_rs::Deflate::new(LEVEL, false, 15);
+    bencher
+        .counter(BytesCount::new(size))
+        .bench_local(|| zlib_deflate(&mut stream, messages.next().unwrap(), &mut out));
+}
+
+#[divan::bench(args = SIZES, consts = [0, 1, 2, 3])]
+fn deflate_ours<const LEVEL: usize>(bencher: Bencher, size: usize) {
+    let messages = messages(size);
+    let mut messages = messages.iter().cycle();
+    let mut out = vec![0; 2 * size + 64];
+    let mut sender = Sender::new(Options::new(LEVELS[LEVEL], WindowBits::MAX));
+    bencher.counter(BytesCount::new(size)).bench_local(|| sender.deflate(messages.next().unwrap(), &mut out));
 }

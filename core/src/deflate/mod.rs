@@ -5,6 +5,8 @@
 //! memory that is lent to it call by call.
 
 mod codec;
+#[cfg(feature = "deflate")]
+mod deflater;
 mod extension;
 #[cfg(feature = "deflate")]
 mod history;
@@ -16,6 +18,8 @@ mod terms;
 mod testing;
 
 pub use codec::{Coded, Compress, Decompress, Flush, MemoryTooSmall, Status};
+#[cfg(feature = "deflate")]
+pub use deflater::{Deflate, Deflater, Level, Options};
 #[cfg(feature = "deflate")]
 pub use history::History;
 #[cfg(feature = "deflate")]

@@ -1,0 +1,131 @@
+//! How hard to look for matches, and how much memory that takes.
+
+use crate::deflate::terms::WindowBits;
+
+/// How hard a deflater looks for a smaller message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Level {
+    /// The first match found, codes fixed in advance. The least memory and by far the fastest for messages
+    /// of up to some hundred octets.
+    Fastest,
+    /// The first match found, codes made for the message.
+    Fast,
+    /// The best of a few matches, codes made for the message.
+    #[default]
+    Balanced,
+    /// The best of many matches, codes made for the message. Several times slower for a few per cent.
+    Best,
+}
+
+/// Tokens of a block, at most.
+pub(super) const TOKENS: usize = 4096;
+/// Symbols of literals, lengths and distances.
+pub(super) const SYMBOLS: usize = 320;
+/// Room for the code of the code lengths.
+pub(super) const HEADER: usize = 64;
+
+impl Level {
+    /// Whether earlier octets with the same hash are kept, not only the last ones.
+    pub(super) const fn has_chains(self) -> bool {
+        matches!(self, Self::Balanced | Self::Best)
+    }
+
+    /// Whether codes are made for the message, so that it is looked at in blocks.
+    pub(super) const fn has_tokens(self) -> bool {
+        !matches!(self, Self::Fastest)
+    }
+}
+
+/// What the memory of a deflater is sized by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    pub(super) level: Level,
+    pub(super) window: WindowBits,
+    pub(super) table_bits: u8,
+}
+
+impl Options {
+    /// For messages at this level, with matches no farther back than this window.
+    ///
+    /// The window is the one agreed, or a smaller one to save memory.
+    pub const fn new(level: Level, window: WindowBits) -> Self {
+        let most = match level {
+            Level::Fastest => 11,
+            Level::Fast => 13,
+            Level::Balanced | Level::Best => 15,
+        };
+        let table_bits = if window.bits() < most { window.bits() } else { most };
+        Self { level, window, table_bits }
+    }
+
+    /// The same with a table of 2^`bits` places for the octets seen, two octets each; 8 to 15.
+    ///
+    /// A smaller one finds fewer matches in long messages. What is out of range is brought into it.
+    #[must_use]
+    pub const fn with_table_bits(self, bits: u8) -> Self {
+        let table_bits = match bits {
+            0..8 => 8,
+            8..16 => bits,
+            _ => 15,
+        };
+        Self { table_bits, ..self }
+    }
+
+    /// How hard to look.
+    pub const fn level(self) -> Level {
+        self.level
+    }
+
+    /// The farthest that matches go back.
+    pub const fn window(self) -> WindowBits {
+        self.window
+    }
+
+    /// Words of memory that a deflater with these options must be lent.
+    pub const fn words(self) -> usize {
+        let block = if self.level.has_tokens() { 2 * TOKENS + 3 * SYMBOLS + HEADER } else { 0 };
+        (1 << self.table_bits) + self.chains() + block
+    }
+
+    /// Octets of memory that a deflater with these options must be lent, beside the words.
+    pub const fn octets(self) -> usize {
+        // Twice the window, so that it is moved once for so many octets, and what is looked ahead.
+        let wanted = 2 * self.window.octets() + 1024;
+        if wanted < 1 << 16 { wanted } else { 1 << 16 }
+    }
+
+    /// Words that hold the chains.
+    pub(super) const fn chains(self) -> usize {
+        if self.level.has_chains() { self.window.octets() } else { 0 }
+    }
+
+    /// The same with a window no larger than this.
+    pub(super) fn within(self, window: WindowBits) -> Self {
+        Self { window: self.window.min(window), ..self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_grows_with_level_and_window() {
+        let of = |level, bits| {
+            let options = Options::new(level, WindowBits::new(bits).unwrap());
+            2 * options.words() + options.octets()
+        };
+        // What the documentation says.
+        assert_eq!(of(Level::Fastest, 8), 2048);
+        assert_eq!(of(Level::Fastest, 15), 69_632);
+        let smallest = Options::new(Level::Fastest, WindowBits::MAX).with_table_bits(0);
+        assert_eq!(2 * smallest.words(), 512);
+        for bits in 8..15 {
+            for (lower, higher) in [(Level::Fastest, Level::Fast), (Level::Fast, Level::Balanced)] {
+                assert!(of(lower, bits) < of(higher, bits));
+                assert!(of(lower, bits) < of(lower, bits + 1));
+            }
+        }
+    }
+}
