@@ -62,6 +62,25 @@ pub trait Decompress {
 pub trait Compress {
     /// Deflates a stretch of a message, without the four octets that end it (RFC 7692 7.2.1).
     fn compress(&mut self, input: &[u8], output: &mut [u8], flush: Flush) -> Coded;
+
+    /// Takes back the message that has begun, whatever has been written of it.
+    ///
+    /// For a message that is sent uncompressed after all, of which nothing compressed has been sent: later
+    /// messages will refer to nothing in it.
+    fn take_back(&mut self);
+
+    /// Deflates a whole message if it becomes smaller and fits into the output; `None` if not.
+    ///
+    /// Then it has been taken back, and is to be sent as it is. To be called between messages.
+    fn message(&mut self, input: &[u8], output: &mut [u8]) -> Option<usize> {
+        let most = output.len().min(input.len().saturating_sub(1));
+        let coded = self.compress(input, output.get_mut(..most)?, Flush::Last);
+        if coded.status == Status::End {
+            return Some(coded.produced);
+        }
+        self.take_back();
+        None
+    }
 }
 
 /// Memory that a codec was lent is smaller than its terms or options need.

@@ -11,6 +11,7 @@ mod matches;
 mod options;
 
 use super::codec::{Coded, Compress, Flush, MemoryTooSmall, Status};
+use super::history::History;
 use super::terms::{Terms, WindowBits};
 use bits::{Bits, Out};
 use block::Block;
@@ -144,6 +145,10 @@ pub struct Deflate<'c> {
     octets: &'c mut [u8],
     options: Options,
     takeover: bool,
+    /// The octets of the agreed window.
+    ring: usize,
+    /// The connection's own window, if the deflater is not its own.
+    window: Option<(&'c mut History, &'c mut [u8])>,
 }
 
 impl<'c> Deflate<'c> {
@@ -165,21 +170,27 @@ impl<'c> Deflate<'c> {
         let options = if deflater.begun { deflater.options } else { options.within(terms.window()) };
         let words = words.get_mut(..options.words()).ok_or(MemoryTooSmall)?;
         let octets = octets.get_mut(..options.octets()).ok_or(MemoryTooSmall)?;
-        Ok(Self { deflater, words, octets, options, takeover: terms.takeover() })
+        let ring = terms.window().octets();
+        Ok(Self { deflater, words, octets, options, takeover: terms.takeover(), ring, window: None })
     }
 
-    /// Deflates a whole message, if it becomes smaller and fits; `None` if not.
+    /// The same for a deflater from a pool, which then serves one connection with takeover for a message.
     ///
-    /// Then it has been taken back, and is to be sent as it is.
-    pub fn message(&mut self, input: &[u8], output: &mut [u8]) -> Option<usize> {
-        self.deflater.take_back();
-        let most = output.len().min(input.len().saturating_sub(1));
-        let coded = self.compress(input, output.get_mut(..most)?, Flush::Last);
-        if coded.status == Status::End {
-            return Some(coded.produced);
-        }
-        self.deflater.take_back();
-        None
+    /// `history` and `window` belong to the connection and keep what its messages refer back to; an
+    /// [`Inflate`](super::Inflate) keeps its own in the same way. At the start of a message the window is
+    /// taken in and looked through, which takes time for each octet of it: some 60 us for 2^15 octets. So
+    /// connections with small messages should have a small window or a deflater of their own.
+    ///
+    /// # Errors
+    /// `window` has fewer octets than the terms say.
+    pub fn with_window(
+        mut self,
+        history: &'c mut History,
+        window: &'c mut [u8],
+    ) -> Result<Self, MemoryTooSmall> {
+        let window = window.get_mut(..self.ring).ok_or(MemoryTooSmall)?;
+        self.window = Some((history, window));
+        Ok(self)
     }
 }
 
@@ -221,7 +232,7 @@ impl Compress for Deflate<'_> {
                         break Status::NeedOutput;
                     }
                     if is_last {
-                        self.deflater.end_message();
+                        self.end();
                         break Status::End;
                     }
                     self.deflater.phase = Phase::Search;
@@ -230,6 +241,10 @@ impl Compress for Deflate<'_> {
             }
         };
         Coded { consumed, produced: out.written, status }
+    }
+
+    fn take_back(&mut self) {
+        self.deflater.take_back();
     }
 }
 
@@ -260,8 +275,39 @@ impl Deflate<'_> {
         if !self.takeover {
             deflater.floor = deflater.end;
             deflater.noted = deflater.end;
+        } else if let Some((history, window)) = &self.window {
+            // What the deflater knows is another connection's.
+            let filled = history.filled().min(self.options.window.octets());
+            let mut at = 1;
+            for piece in history.recall(window, filled, filled).unwrap_or_default() {
+                if let Some(room) = self.octets.get_mut(at..at + piece.len()) {
+                    room.copy_from_slice(piece);
+                    at += piece.len();
+                }
+            }
+            (deflater.at, deflater.noted, deflater.end) = (1 + filled, 1, 1 + filled);
+            deflater.floor = 1;
+            self.words.get_mut(..1 << self.options.table_bits).unwrap_or_default().fill(0);
+            let (mut search, _) = lend(self.words, self.octets, self.options, deflater);
+            deflater.note(&mut search);
         }
         deflater.start = Some(deflater.end);
+    }
+
+    /// Ends the message.
+    fn end(&mut self) {
+        let deflater = &mut *self.deflater;
+        if let Some((history, window)) = &mut self.window
+            && self.takeover
+        {
+            if deflater.start.is_none() {
+                // Longer than the buffer: of what was before it nothing is left in the window.
+                **history = History::new();
+            }
+            let from = deflater.start.unwrap_or(deflater.floor);
+            history.append(window, self.octets.get(from..deflater.end).unwrap_or_default());
+        }
+        deflater.end_message();
     }
 
     /// Takes octets into the buffer and says how many.
@@ -314,17 +360,7 @@ impl Deflate<'_> {
     /// Looks for matches as far as the octets reach; to the last one if the output is to be flushed.
     fn search(&mut self, flushes: bool, out: &mut Out<'_>) -> Found {
         let deflater = &mut *self.deflater;
-        let options = self.options;
-        let (heads, words) = self.words.split_at_mut_checked(1 << options.table_bits).unwrap_or_default();
-        let (chain, words) = words.split_at_mut_checked(options.chains()).unwrap_or_default();
-        let mut search = Search {
-            octets: self.octets.get(..deflater.end).unwrap_or_default(),
-            shift: 32 - u32::from(options.table_bits),
-            heads,
-            chain,
-            floor: deflater.floor,
-            window: options.window.octets(),
-        };
+        let (mut search, words) = lend(self.words, self.octets, self.options, deflater);
         let limit = if flushes { deflater.end } else { deflater.end.saturating_sub(AHEAD) };
         if let Some(mut block) = Block::new(words) {
             let is_full = deflater.gather(&mut search, &mut block, limit);
@@ -403,12 +439,18 @@ impl Deflater {
     /// The best match that begins where the search stands.
     #[inline(always)]
     fn find(&mut self, search: &mut Search<'_>, than: usize, tuning: &Tuning) -> Match {
+        self.note(search);
+        search.best(self.at, than, tuning)
+    }
+
+    /// Notes all places before the one where the search stands.
+    #[inline(always)]
+    fn note(&mut self, search: &mut Search<'_>) {
         // The last octets of a message are noted when others follow them.
         while self.noted < self.at && self.noted + SHORTEST <= search.octets.len() {
             search.insert(self.noted);
             self.noted += 1;
         }
-        search.best(self.at, than, tuning)
     }
 
     #[inline(always)]
@@ -428,6 +470,26 @@ impl Deflater {
         }
         self.phase = Phase::Drain { is_last };
     }
+}
+
+/// The tables and octets to search in, and the words behind the tables.
+fn lend<'c>(
+    words: &'c mut [u16],
+    octets: &'c [u8],
+    options: Options,
+    deflater: &Deflater,
+) -> (Search<'c>, &'c mut [u16]) {
+    let (heads, words) = words.split_at_mut_checked(1 << options.table_bits).unwrap_or_default();
+    let (chain, words) = words.split_at_mut_checked(options.chains()).unwrap_or_default();
+    let search = Search {
+        octets: octets.get(..deflater.end).unwrap_or_default(),
+        shift: 32 - u32::from(options.table_bits),
+        heads,
+        chain,
+        floor: deflater.floor,
+        window: options.window.octets(),
+    };
+    (search, words)
 }
 
 #[cfg(test)]

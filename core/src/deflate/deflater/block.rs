@@ -18,7 +18,7 @@ const DISTANCE: usize = 288;
 const LENGTHS: usize = 19;
 
 /// Below this many tokens no code of its own is worth its description.
-const FEW: usize = 40;
+const FEW: usize = 64;
 
 /// A block in memory that is lent.
 pub(super) struct Block<'c> {

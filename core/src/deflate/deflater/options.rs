@@ -18,8 +18,6 @@ pub enum Level {
     Best,
 }
 
-/// Tokens of a block, at most.
-pub(super) const TOKENS: usize = 4096;
 /// Symbols of literals, lengths and distances.
 pub(super) const SYMBOLS: usize = 320;
 /// Room for the code of the code lengths.
@@ -84,7 +82,7 @@ impl Options {
 
     /// Words of memory that a deflater with these options must be lent.
     pub const fn words(self) -> usize {
-        let block = if self.level.has_tokens() { 2 * TOKENS + 3 * SYMBOLS + HEADER } else { 0 };
+        let block = if self.level.has_tokens() { 2 * self.tokens() + 3 * SYMBOLS + HEADER } else { 0 };
         (1 << self.table_bits) + self.chains() + block
     }
 
@@ -93,6 +91,15 @@ impl Options {
         // Twice the window, so that it is moved once for so many octets, and what is looked ahead.
         let wanted = 2 * self.window.octets() + 1024;
         if wanted < 1 << 16 { wanted } else { 1 << 16 }
+    }
+
+    /// Literals and matches of a block, at most. Fewer make a worse code, or describe it too often.
+    const fn tokens(self) -> usize {
+        match self.window.bits() {
+            ..10 => 1 << 10,
+            12.. => 1 << 12,
+            bits => 1 << bits,
+        }
     }
 
     /// Words that hold the chains.

@@ -211,6 +211,28 @@ fn takeover_makes_a_repeated_message_tiny() {
 }
 
 #[test]
+fn a_pooled_deflater_refers_to_the_connections_own_messages() {
+    let text = b"a message that is not like itself in any part of it, 0123456789";
+    for level in LEVELS {
+        let mut pool = Sender::new(level, 9, true);
+        let mut windows = [(History::new(), [0; 512]), (History::new(), [0; 512])];
+        for nth in 0..20 {
+            for (history, window) in &mut windows {
+                let mut out = [0; 100];
+                let mut codec = pool.codec().with_window(history, window).unwrap();
+                let length = codec.compress(text, &mut out, Flush::Last).produced;
+                // A message taken back leaves the window as it was.
+                codec.compress(b"0123456789", &mut out, Flush::No);
+                codec.take_back();
+                assert_eq!(length < 12, nth > 0, "{level:?} {nth}");
+            }
+        }
+        let (history, window) = &mut windows[0];
+        assert!(pool.codec().with_window(history, &mut window[..511]).is_err());
+    }
+}
+
+#[test]
 fn matches_reach_as_far_as_the_window_and_no_farther() {
     for level in LEVELS {
         for bits in 8..=14 {
@@ -318,6 +340,41 @@ proptest! {
             used.whole(message);
         }
         prop_assert!(fresh.whole(&message) == used.whole(&message));
+    }
+
+    /// Connections that share a deflater and keep a window each.
+    #[test]
+    fn pooled_with_takeover(
+        messages in proptest::collection::vec((0..3usize, testing::octets(1500)), 1..12),
+        long in (0..12usize, 0..100_000usize),
+        level in proptest::sample::select(&LEVELS[..]),
+        bits in 8..=15u8,
+        outputs in sizes(),
+    ) {
+        let mut pool = Sender::new(level, bits, true);
+        let mut connections: Vec<_> = (0..3).map(|_| {
+            (History::new(), vec![0xEE; pool.terms.window().octets()], Receiver::new(pool.terms))
+        }).collect();
+        for (nth, (which, message)) in messages.iter().enumerate() {
+            let (history, window, receiver) = &mut connections[*which];
+            let mut message = message.clone();
+            if long.0 == nth {
+                message.extend(noise(long.1));
+            }
+            let mut payload = Vec::new();
+            let mut rest = &message[..];
+            for room in outputs.iter().copied().cycle() {
+                let mut out = vec![0; room];
+                let coded = pool.codec().with_window(history, window).unwrap()
+                    .compress(rest, &mut out, Flush::Last);
+                payload.extend_from_slice(&out[..coded.produced]);
+                rest = &rest[coded.consumed..];
+                if coded.status == Status::End {
+                    break;
+                }
+            }
+            prop_assert!(receiver.whole(&payload) == message);
+        }
     }
 
     /// Level and window may change between messages.
