@@ -50,7 +50,7 @@ impl Tuning {
         match level {
             Level::Fastest | Level::Fast => Self { depth: 1, nice: LONGEST, lazy: 0 },
             Level::Balanced => Self { depth: 24, nice: 64, lazy: 24 },
-            Level::Best => Self { depth: 512, nice: LONGEST, lazy: LONGEST },
+            Level::Best => Self { depth: 256, nice: LONGEST, lazy: LONGEST },
         }
     }
 }

@@ -191,12 +191,12 @@ fn a_message_taken_back_half_way_leaves_no_trace() {
 #[test]
 fn takeover_makes_a_repeated_message_tiny() {
     for level in LEVELS {
-        for bits in 8..=15 {
+        for bits in [8, 9, 12, 15] {
             for takeover in [false, true] {
                 let mut sender = Sender::new(level, bits, takeover);
                 let mut receiver = Receiver::new(sender.terms);
                 let text = b"a message that is not like itself in any part of it, 0123456789";
-                for nth in 0..2000 {
+                for nth in 0..500 {
                     let payload = sender.whole(text);
                     if nth % 100 < 2 || payload.len() > 40 {
                         assert_eq!(receiver.whole(&payload), text);

@@ -260,6 +260,8 @@ fn sizes() -> impl Strategy<Value = Vec<usize>> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn what_zlib_deflates_we_inflate(
         messages in proptest::collection::vec(testing::octets(6000), 1..4),
@@ -278,14 +280,16 @@ proptest! {
     }
 
     #[test]
-    fn what_miniz_deflates_we_inflate(message in testing::octets(40_000), level in 0..=10u8, outputs in sizes()) {
+    fn what_miniz_deflates_we_inflate(message in testing::octets(20_000), level in 0..=10u8, outputs in sizes()) {
         let mut payload = miniz_oxide::deflate::compress_to_vec(&message, level);
         // One final block, so an empty stored block must follow. RFC 7692 7.2.3.4
         payload.push(0);
         let inflated = Receiver::new(15, false).message(&payload, &[usize::MAX], &outputs);
         prop_assert!(inflated.as_deref() == Ok(&message));
     }
+}
 
+proptest! {
     /// Damaged messages are judged as zlib judges them, and every cut gives the same.
     #[test]
     fn damaged_octets_never_panic(
