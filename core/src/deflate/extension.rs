@@ -79,7 +79,7 @@ impl<'v> Scanner<'v> {
                     continue;
                 }
                 b'"' if !escaped && at_all => {
-                    let (value, rest) = self.rest.split_at(at);
+                    let (value, rest) = self.rest.split_at_checked(at).unwrap_or_default();
                     self.rest = rest.get(1..).unwrap_or_default();
                     return Ok(Value { octets: value, quoted: true });
                 }

@@ -367,7 +367,8 @@ impl Inflater {
         if self.lengths[256] == 0 {
             return Err(Violation::InvalidCompression);
         }
-        let (literals, distances) = self.lengths.get(..total).unwrap_or_default().split_at(literals);
+        let lengths = self.lengths.get(..total).unwrap_or_default();
+        let (literals, distances) = lengths.split_at_checked(literals).unwrap_or_default();
         self.tables.set(literals, distances).ok_or(Violation::InvalidCompression)?;
         self.state = State::Codes { fixed: false };
         Ok(None)

@@ -118,7 +118,7 @@ pub(super) fn lengths(counts: &mut [u16], most: usize) {
         take(1, symbol);
     }
     let sorted = sorted.get_mut(..used).unwrap_or_default();
-    sorted.sort_unstable();
+    sort(sorted);
 
     let mut with_length = depths(sorted);
     limit(&mut with_length, most);
@@ -131,6 +131,32 @@ pub(super) fn lengths(counts: &mut [u16], most: usize) {
             if let Some(place) = counts.get_mut((symbol & 0xFFFF) as usize) {
                 *place = length as u16;
             }
+        }
+    }
+}
+
+/// Sorts by the count, octet by octet, in the same time for all counts.
+fn sort(leaves: &mut [u32]) {
+    for shift in [16, 24] {
+        let octet = |leaf: u32| (leaf >> shift & 0xFF) as usize;
+        let mut starts = [0u16; 256];
+        for &leaf in &*leaves {
+            starts[octet(leaf)] += 1;
+        }
+        let mut start = 0;
+        for place in &mut starts {
+            start += core::mem::replace(place, start);
+        }
+        let mut sorted = [0; LITERALS + 2];
+        for &leaf in &*leaves {
+            let place = &mut starts[octet(leaf)];
+            if let Some(sorted) = sorted.get_mut(usize::from(*place)) {
+                *sorted = leaf;
+            }
+            *place += 1;
+        }
+        for (leaf, sorted) in leaves.iter_mut().zip(sorted) {
+            *leaf = sorted;
         }
     }
 }
@@ -195,10 +221,11 @@ fn limit(with_length: &mut [u16; 32], most: usize) {
     // grows by a bit and takes one of the longest codes for its sibling.
     let taken: u32 = fine.iter().enumerate().map(|(length, &many)| u32::from(many) << (most - length)).sum();
     for _ in 1 << most..taken {
-        let Some(at) = (1..most).rev().find(|&at| fine.get(at).is_some_and(|&many| many > 0)) else { return };
-        fine[most] -= 1;
-        fine[at] -= 1;
-        fine[at + 1] += 2;
+        let Some((longest, shorter)) = fine.split_last_mut() else { return };
+        let Some(at) = shorter.iter().rposition(|&many| many > 0) else { return };
+        *longest = longest.saturating_sub(1);
+        shorter[at] -= 1;
+        *shorter.get_mut(at + 1).unwrap_or(longest) += 2;
     }
 }
 

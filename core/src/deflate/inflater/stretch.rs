@@ -45,8 +45,11 @@ impl Stretch<'_> {
         while let Some(rest) = end.checked_sub(self.written).filter(|&rest| rest > 0) {
             // A match may run into what it writes itself: then it repeats.
             let at_once = rest.min(distance);
-            let from = self.written - distance.min(self.written);
-            self.output.copy_within(from..from + at_once, self.written);
+            let Some((done, room)) = self.output.split_at_mut_checked(self.written) else { break };
+            let from = done.len().saturating_sub(distance);
+            if let (Some(room), Some(done)) = (room.get_mut(..at_once), done.get(from..from + at_once)) {
+                room.copy_from_slice(done);
+            }
             self.written += at_once;
         }
         length
@@ -100,7 +103,7 @@ fn repeat(output: &mut [u8], mut at: usize, distance: usize, end: usize) {
         }
     }
     // The last pattern in the chunk may be cut, so the next chunk begins where it does.
-    let step = 16 - 16 % distance;
+    let step = 16 - 16 % pattern.len().max(1);
     while at < end {
         if let Some(room) = output.get_mut(at..).and_then(|rest| rest.first_chunk_mut()) {
             *room = chunk;

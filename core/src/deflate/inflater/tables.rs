@@ -203,7 +203,8 @@ fn build(table: &mut [Entry], root: u32, lengths: &[u8], entry: impl Fn(usize) -
         if is_complete {
             let half = filled;
             filled = 1 << length;
-            table.get_mut(..filled)?.copy_within(..half, half);
+            let (done, open) = table.get_mut(..filled)?.split_at_mut_checked(half)?;
+            open.iter_mut().zip(done).for_each(|(open, done)| *open = *done);
         } else {
             filled = 1 << root;
         }
