@@ -13,6 +13,7 @@ use super::history::History;
 use super::terms::Terms;
 use crate::error::Violation;
 use bits::Bits;
+use fast::Stop;
 use stretch::Stretch;
 use tables::Tables;
 
@@ -378,10 +379,24 @@ impl Inflater {
         if self.pending.0 > 0 && !self.copy_pending(stretch) {
             return Ok(Some(Status::NeedOutput));
         }
-        let tables = if fixed { Tables::FIXED } else { &self.tables };
-        if fast::inflate(&mut self.bits, tables, stretch)? {
-            self.end_block();
-            return Ok(None);
+        loop {
+            let tables = if fixed { Tables::FIXED } else { &self.tables };
+            match fast::inflate(&mut self.bits, tables, stretch) {
+                Stop::Short => break,
+                Stop::End => {
+                    self.end_block();
+                    return Ok(None);
+                }
+                Stop::Far { length, distance } => {
+                    stretch.check(distance)?;
+                    // 258 and 32,768 at most.
+                    self.pending = (length as u16, distance as u16);
+                    if !self.copy_pending(stretch) {
+                        return Ok(Some(Status::NeedOutput));
+                    }
+                }
+                Stop::Invalid => return Err(Violation::InvalidCompression),
+            }
         }
         loop {
             // A length and a distance take 48 bits at most.

@@ -135,13 +135,13 @@ pub(super) fn lengths(counts: &mut [u16], most: usize) {
     }
 }
 
-/// Sorts by the count, octet by octet, in the same time for all counts.
+/// Sorts by the count, first by its lower half, then by the upper one. A count is below 2^14.
 fn sort(leaves: &mut [u32]) {
-    for shift in [16, 24] {
-        let octet = |leaf: u32| (leaf >> shift & 0xFF) as usize;
-        let mut starts = [0u16; 256];
+    for shift in [16, 23] {
+        let half = |leaf: u32| (leaf >> shift & 0x7F) as usize;
+        let mut starts = [0u16; 128];
         for &leaf in &*leaves {
-            starts[octet(leaf)] += 1;
+            starts[half(leaf)] += 1;
         }
         let mut start = 0;
         for place in &mut starts {
@@ -149,7 +149,7 @@ fn sort(leaves: &mut [u32]) {
         }
         let mut sorted = [0; LITERALS + 2];
         for &leaf in &*leaves {
-            let place = &mut starts[octet(leaf)];
+            let place = &mut starts[half(leaf)];
             if let Some(sorted) = sorted.get_mut(usize::from(*place)) {
                 *sorted = leaf;
             }

@@ -75,9 +75,12 @@ impl Stretch<'_> {
 pub(super) fn copy_within(output: &mut [u8], mut at: usize, distance: usize, length: usize) -> usize {
     let end = at + length;
     if distance >= 16 {
-        while at < end {
+        loop {
             copy_chunk::<16>(output, at - distance, at);
             at += 16;
+            if at >= end {
+                break;
+            }
         }
     } else if distance >= 8 {
         while at < end {
@@ -91,7 +94,7 @@ pub(super) fn copy_within(output: &mut [u8], mut at: usize, distance: usize, len
 }
 
 /// Writes a short pattern again and again.
-#[inline(always)]
+#[inline(never)]
 fn repeat(output: &mut [u8], mut at: usize, distance: usize, end: usize) {
     let Some(pattern) = output.get(at - distance..at) else { return };
     let mut chunk = [0; 16];

@@ -52,6 +52,11 @@ impl Entry {
         self.0 & (END | INVALID) == 0
     }
 
+    /// Whether it leads to a second table.
+    pub(super) const fn leads_on(self) -> bool {
+        self.0 & SECOND != 0
+    }
+
     pub(super) const fn is_end(self) -> bool {
         self.0 & END != 0
     }
@@ -120,6 +125,18 @@ impl Tables {
         look_up(&self.literals, LITERAL_BITS, bits)
     }
 
+    /// The same by the first look-up alone, which may lead on.
+    #[inline(always)]
+    pub(super) fn first_literal(&self, bits: u64) -> Entry {
+        first(&self.literals, LITERAL_BITS, bits)
+    }
+
+    /// The second look-up, where the first one leads.
+    #[inline(always)]
+    pub(super) fn second_literal(&self, entry: Entry, bits: u64) -> Entry {
+        second(&self.literals, LITERAL_BITS, entry, bits)
+    }
+
     /// What the distance code at the front of `bits` stands for.
     #[inline(always)]
     pub(super) fn distance(&self, bits: u64) -> Entry {
@@ -150,11 +167,17 @@ impl Tables {
 
 #[inline(always)]
 fn look_up<const N: usize>(table: &[Entry; N], root: u32, bits: u64) -> Entry {
-    let index = (bits & ((1 << root) - 1)) as usize;
-    let entry = table.get(index).copied().unwrap_or(Entry::UNUSED);
-    if entry.0 & SECOND == 0 {
-        return entry;
-    }
+    let entry = first(table, root, bits);
+    if entry.leads_on() { second(table, root, entry, bits) } else { entry }
+}
+
+#[inline(always)]
+fn first<const N: usize>(table: &[Entry; N], root: u32, bits: u64) -> Entry {
+    table.get((bits & ((1 << root) - 1)) as usize).copied().unwrap_or(Entry::UNUSED)
+}
+
+#[inline(always)]
+fn second<const N: usize>(table: &[Entry; N], root: u32, entry: Entry, bits: u64) -> Entry {
     let behind = bits >> root & ((1 << entry.bits()) - 1);
     table.get(usize::from(entry.value()) + behind as usize).copied().unwrap_or(Entry::UNUSED)
 }
