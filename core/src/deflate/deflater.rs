@@ -25,7 +25,9 @@ const AHEAD: usize = 2 * LONGEST + 8;
 /// Where in the message deflating stands; small. What has been seen is in the memory that is lent.
 ///
 /// Without takeover one deflater, with its memory, serves any number of connections, one message at a time.
-/// With takeover it belongs to its connection.
+/// With takeover it belongs to its connection, or comes from a pool and the connection has a window
+/// ([`Deflate::with_window`]). One that is taken back within a message, because its connection is gone, holds
+/// that message still: [`take_back`](Self::take_back) it before another connection has it.
 #[derive(Debug)]
 pub struct Deflater {
     bits: Bits,
@@ -138,6 +140,31 @@ impl Default for Deflater {
 }
 
 /// A [`Deflater`] and its memory, borrowed for a call: the [`Compress`] of a connection.
+///
+/// ```
+/// use tightwire::deflate::{
+///     Compress, Decompress, Deflate, Deflater, History, Inflate, Inflater, Level, Options, Terms, WindowBits,
+/// };
+///
+/// // Without takeover all of this may be shared by every connection of a thread.
+/// const OPTIONS: Options = Options::new(Level::Fastest, WindowBits::MIN);
+/// const TERMS: Terms = Terms::new(WindowBits::MIN, false);
+/// let mut deflater = Deflater::new();
+/// let (mut words, mut octets) = ([0; OPTIONS.words()], [0; OPTIONS.octets()]);
+/// let (mut inflater, mut history) = (Inflater::new(), History::new());
+/// let mut window = [0; TERMS.window().octets()];
+///
+/// let message = b"as you like it, as you like it";
+/// let mut payload = [0; 64];
+/// let mut codec = Deflate::new(&mut deflater, &mut words, &mut octets, OPTIONS, TERMS)?;
+/// let length = codec.message(message, &mut payload).expect("it becomes smaller");
+///
+/// let mut output = [0; 64];
+/// let mut codec = Inflate::new(&mut inflater, &mut history, &mut window, TERMS)?;
+/// let coded = codec.decompress(&payload[..length], &mut output, true)?;
+/// assert_eq!(&output[..coded.produced], message);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Deflate<'c> {
     deflater: &'c mut Deflater,
@@ -471,6 +498,8 @@ impl Deflater {
         self.phase = Phase::Drain { is_last };
     }
 }
+
+const _: () = assert!(size_of::<Deflater>() <= 120);
 
 /// The tables and octets to search in, and the words behind the tables.
 fn lend<'c>(

@@ -4,6 +4,10 @@
 //! is never read, so memory from a pool needs no clearing.
 
 /// Where a ring of lent memory stands: what a connection keeps beside that memory. Four octets.
+///
+/// It is the window of the messages received, for an [`Inflate`](super::Inflate), or of those sent, for a
+/// pooled [`Deflate`](super::Deflate). A sender may start a new one between any two messages and give the
+/// memory back; a receiver with takeover must keep both, since it cannot know what is referred to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct History {
     /// Where the next octet goes.

@@ -23,7 +23,8 @@ const TAIL: [u8; 4] = [0x00, 0x00, 0xFF, 0xFF];
 /// Where in the message inflating stands. Some 7 KiB, mostly decoding tables.
 ///
 /// Nothing in it outlives a message, so a pool can lend one for the length of a message. One that is taken
-/// back within a message, because its connection is gone, is to be [`reset`](Self::reset).
+/// back within a message, because its connection is gone, is to be [`reset`](Self::reset) before another
+/// connection has it.
 pub struct Inflater {
     tables: Tables,
     /// Code lengths as they are read.

@@ -36,6 +36,12 @@ impl Level {
 }
 
 /// What the memory of a deflater is sized by.
+///
+/// | octets of memory, words included | window 2^8 | 2^10 | 2^12 | 2^15 |
+/// | --- | --- | --- | --- | --- |
+/// | [`Level::Fastest`] | 2,048 | 5,120 | 13,312 | 69,632 |
+/// | [`Level::Fast`] | 8,192 | 11,264 | 35,840 | 100,352 |
+/// | [`Level::Balanced`], [`Level::Best`] | 8,704 | 13,312 | 44,032 | 215,040 |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
     pub(super) level: Level,
@@ -124,8 +130,15 @@ mod tests {
             2 * options.words() + options.octets()
         };
         // What the documentation says.
-        assert_eq!(of(Level::Fastest, 8), 2048);
-        assert_eq!(of(Level::Fastest, 15), 69_632);
+        let table = [
+            (Level::Fastest, [2048, 5120, 13_312, 69_632]),
+            (Level::Fast, [8192, 11_264, 35_840, 100_352]),
+            (Level::Balanced, [8704, 13_312, 44_032, 215_040]),
+            (Level::Best, [8704, 13_312, 44_032, 215_040]),
+        ];
+        for (level, octets) in table {
+            assert_eq!([8, 10, 12, 15].map(|bits| of(level, bits)), octets, "{level:?}");
+        }
         let smallest = Options::new(Level::Fastest, WindowBits::MAX).with_table_bits(0);
         assert_eq!(2 * smallest.words(), 512);
         for bits in 8..15 {

@@ -269,6 +269,37 @@ fn too_little_memory() {
     }
 }
 
+#[test]
+fn messages_much_longer_than_the_buffer() {
+    let noise = noise(3000);
+    let mut message = Vec::new();
+    for nth in 0..60usize {
+        message.extend_from_slice(&noise[nth * 13..][..1000 + nth]);
+        message.extend_from_slice(&noise[nth * 31 % 997..][..2000]);
+        message.extend(std::iter::repeat_n(nth as u8, 700));
+    }
+    for level in LEVELS {
+        for bits in [8, 9, 11, 14, 15] {
+            for takeover in [false, true] {
+                let mut sender = Sender::new(level, bits, takeover);
+                let mut receiver = Receiver::new(sender.terms);
+                let whole = sender.whole(&message);
+                assert_eq!(receiver.whole(&whole), message);
+                assert_eq!(
+                    whole,
+                    Sender::new(level, bits, takeover).message(&message, &[999], &[77], Flush::No)
+                );
+                let again = sender.whole(&message);
+                assert_eq!(receiver.whole(&again), message);
+                assert_eq!(
+                    testing::zlib_inflate(&[whole, again], bits, takeover).unwrap(),
+                    [&message[..]; 2]
+                );
+            }
+        }
+    }
+}
+
 fn sizes() -> impl Strategy<Value = Vec<usize>> {
     proptest::collection::vec(prop_oneof![0..4usize, 0..40usize, 0..5000usize], 1..6)
         .prop_filter("must go on", |sizes| sizes.iter().any(|&size| size > 0))
