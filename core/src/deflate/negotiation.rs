@@ -98,20 +98,20 @@ impl Policy {
     /// Client: judges the response to what [`offer`](Self::offer) has offered.
     ///
     /// `values` are the values of all `Sec-WebSocket-Extensions` fields of the response. `None` when the
-    /// server has declined.
+    /// server has declined. That extensions of other names were offered at all is for
+    /// [`Offer::verify`](crate::handshake::client::Offer::verify) to see.
     ///
     /// # Errors
-    /// The answer breaks the grammar, names another extension, or does not fit the offer: the connection
-    /// must fail (RFC 6455 4.1, RFC 7692 7.1).
+    /// The answer breaks the grammar or does not fit the offer: the connection must fail (RFC 6455 9.1,
+    /// RFC 7692 7.1).
     pub fn verify<V: AsRef<[u8]>>(
         &self,
         values: impl IntoIterator<Item = V>,
     ) -> Result<Option<Agreement>, NegotiationError> {
         let mut agreement = None;
         for_each_extension(values, |name, parameters| {
-            // RFC 6455 4.1: an extension that was not in the request fails the connection
             if name != NAME.as_bytes() {
-                return Err(NegotiationError::NotOffered);
+                return Ok(());
             }
             if agreement.is_some() {
                 return Err(NegotiationError::Repeated);
@@ -204,8 +204,6 @@ pub struct Answer {
 pub enum NegotiationError {
     /// A value does not follow the grammar of RFC 6455 9.1.
     Malformed,
-    /// The server answered with an extension that was not offered (RFC 6455 4.1).
-    NotOffered,
     /// The server accepted permessage-deflate more than once (RFC 7692 5).
     Repeated,
     /// The server's answer has a parameter that is unknown, repeated or ill-valued, or that does not fit
@@ -223,7 +221,6 @@ impl fmt::Display for NegotiationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Malformed => "the extensions header does not follow its grammar",
-            Self::NotOffered => "the server answered with an extension that was not offered",
             Self::Repeated => "the server accepted permessage-deflate more than once",
             Self::BadParameter => "the server's permessage-deflate answer does not fit the offer",
         })

@@ -196,8 +196,39 @@ fn a_client_refuses_an_answer_that_does_not_fit() {
     assert_eq!(bounded.verify(["permessage-deflate; server_max_window_bits=11"]), bad);
     assert!(bounded.verify(["permessage-deflate; server_max_window_bits=10"]).is_ok());
 
-    assert_eq!(OPEN.verify(["permessage-deflate", "x-other"]), Err(NegotiationError::NotOffered));
+    // Another extension is another's to judge.
+    assert!(OPEN.verify(["x-other; a", "permessage-deflate"]).unwrap().is_some());
     assert_eq!(OPEN.verify(["permessage-deflate, permessage-deflate"]), Err(NegotiationError::Repeated));
+}
+
+#[test]
+fn through_the_opening_handshake() {
+    use crate::handshake::{OriginPolicy, Slot, client, server};
+    const HEADER: &str = "Sec-WebSocket-Extensions";
+
+    for (policy, agreed) in [(Policy::DEFAULT, (15, false)), (OPEN.with_windows(bits(9), bits(9)), (9, true))]
+    {
+        let nonce = [7; 16];
+        let offered = policy.offer();
+        let offer = client::Offer::new("example.com", "/").with_extensions(offered.as_str());
+        let (mut request, mut response) = ([0; 1024], [0; 1024]);
+        let length = offer.write(nonce, &mut request).unwrap();
+
+        let mut slots = [Slot::EMPTY; 16];
+        let parsed = server::Request::parse(&request[..length], &mut slots).unwrap();
+        let upgrade = parsed.check(&OriginPolicy::SameHost).unwrap();
+        let answer = policy.answer(upgrade.request().values(HEADER)).unwrap().unwrap();
+        let acceptance =
+            server::Acceptance { extensions: Some(answer.header.as_str()), ..server::Acceptance::default() };
+        let length = upgrade.accept(&acceptance, &mut response).unwrap();
+
+        let mut slots = [Slot::EMPTY; 16];
+        let parsed = client::Response::parse(&response[..length], &mut slots).unwrap();
+        let accepted = offer.verify(&parsed, nonce).unwrap();
+        let verified = policy.verify(accepted.response().values(HEADER)).unwrap();
+        assert_eq!(verified, Some(answer.agreement));
+        assert_eq!(verified, Some(agreement(agreed, agreed)));
+    }
 }
 
 fn any_policy() -> impl Strategy<Value = Policy> {
