@@ -327,10 +327,7 @@ impl Deflate<'_> {
         if let Some((history, window)) = &mut self.window
             && self.takeover
         {
-            if deflater.start.is_none() {
-                // Longer than the buffer: of what was before it nothing is left in the window.
-                **history = History::new();
-            }
+            // A message whose start has left the buffer fills the window with what is still there.
             let from = deflater.start.unwrap_or(deflater.floor);
             history.append(window, self.octets.get(from..deflater.end).unwrap_or_default());
         }
@@ -375,7 +372,7 @@ impl Deflate<'_> {
         deflater.noted = deflater.noted.saturating_sub(by).max(1);
         deflater.end = rest.max(1);
         deflater.floor = deflater.floor.saturating_sub(by).max(1);
-        deflater.start = deflater.start.and_then(|start| start.checked_sub(by)).filter(|&start| start > 0);
+        deflater.start = deflater.start.and_then(|start| start.checked_sub(by));
         let table = (1 << self.options.table_bits) + self.options.chains();
         // 32,768 at most.
         let by = by as u16;

@@ -258,6 +258,33 @@ fn matches_reach_as_far_as_the_window_and_no_farther() {
 }
 
 #[test]
+fn the_agreed_window_binds_larger_options() {
+    let twice = [noise(300), noise(300)].concat();
+    for level in LEVELS {
+        let mut sender = Sender::new(level, 15, false);
+        assert!(sender.whole(&twice).len() < 400);
+        sender.terms = Terms::new(WindowBits::MIN, false);
+        let payload = sender.whole(&twice);
+        assert!(payload.len() > 500);
+        assert_eq!(Receiver::new(sender.terms).whole(&payload), twice);
+    }
+}
+
+#[test]
+fn codes_are_made_for_a_message_where_that_is_worth_it() {
+    let digits: Vec<u8> =
+        noise(3000).iter().map(|octet| b"0123456789abcdef"[usize::from(octet % 16)]).collect();
+    let few = &noise(100)[..];
+    for level in LEVELS {
+        let mut sender = Sender::new(level, 15, false);
+        // Four bits for each digit if codes are made for them.
+        assert_eq!(sender.whole(&digits).len() < 1600, level > Level::Fastest, "{level:?}");
+        // Codes for a hundred different octets take more to describe than they save.
+        assert!(sender.whole(few).len() < 110);
+    }
+}
+
+#[test]
 fn too_little_memory() {
     for level in LEVELS {
         let Sender { mut deflater, mut words, mut octets, options, terms } = Sender::new(level, 12, true);

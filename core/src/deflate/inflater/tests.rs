@@ -166,13 +166,70 @@ fn malformed_blocks() {
     }
 }
 
-/// A block of `length` literals, then a match of three octets at `distance`.
+/// A dynamic block's description, with codes of these bits. RFC 1951 3.2.7.
+fn described(literals: &[(usize, u32)], distances: &[u32]) -> BitWriter {
+    let most = distances.len() as u32 - 1;
+    let mut stream = BitWriter::default().bits(0b100, 3).bits(0, 5).bits(most, 5).bits(15, 4);
+    // Four bits for each code length, none for repeats.
+    stream = stream.bits(0, 9);
+    for _ in 0..16 {
+        stream = stream.bits(4, 3);
+    }
+    for symbol in 0..257 {
+        let bits = literals.iter().find(|literal| literal.0 == symbol).map_or(0, |literal| literal.1);
+        stream = stream.code(bits, 4);
+    }
+    distances.iter().fold(stream, |stream, &bits| stream.code(bits, 4))
+}
+
+#[test]
+fn codes_must_be_codes() {
+    for (fine, literals, distances) in [
+        (true, &[(0, 1), (256, 1)][..], &[1, 1][..]),
+        // A single code, and none at all where no distance is used
+        (true, &[(256, 1)], &[1]),
+        (true, &[(256, 1)], &[0]),
+        // No end, too few, too many
+        (false, &[(0, 1), (1, 1)], &[1]),
+        (false, &[(256, 2)], &[1]),
+        (false, &[(0, 1), (256, 2)], &[1]),
+        (false, &[(0, 1), (1, 1), (256, 1)], &[1]),
+        (false, &[(0, 1), (256, 1)], &[2]),
+        (false, &[(0, 1), (256, 1)], &[1, 2]),
+        (false, &[(0, 1), (256, 1)], &[1, 1, 15]),
+    ] {
+        let mut receiver = Receiver::new(15, false);
+        // Judged as soon as they are there, before anything is written.
+        let payload = described(literals, distances).bits(0, 7).octets;
+        let mut codec =
+            Inflate::new(&mut receiver.inflater, &mut receiver.history, &mut receiver.window, receiver.terms)
+                .unwrap();
+        let result = codec.decompress(&payload, &mut [], false);
+        assert_eq!(result.is_ok(), fine, "{literals:?} {distances:?}");
+    }
+    // The code of the code lengths itself, with one symbol or with two of two bits
+    for lengths in [0b001, 0b010_010] {
+        let payload = BitWriter::default().bits(0b100, 3).bits(0, 14).bits(lengths, 12).octets;
+        let mut receiver = Receiver::new(15, false);
+        let mut codec =
+            Inflate::new(&mut receiver.inflater, &mut receiver.history, &mut receiver.window, receiver.terms)
+                .unwrap();
+        assert_eq!(codec.decompress(&payload, &mut [], false), Err(BAD));
+    }
+}
+
+/// A block of `length` literals, then a match of three octets at `distance`, then more literals.
 fn reaching_back(length: usize, distance: u32) -> Vec<u8> {
     let mut stream = BitWriter::default().bits(0b010, 3);
     for octet in 0..length {
         stream = stream.code(0x30 + octet as u32 % 100, 8);
     }
-    stream.three_octets_from(distance).code(0, 7).bits(0, 3).octets
+    // Enough behind the match that the fast loop meets it.
+    stream = stream.three_octets_from(distance);
+    for _ in 0..20 {
+        stream = stream.code(0x30, 8);
+    }
+    stream.code(0, 7).bits(0, 3).octets
 }
 
 #[test]
@@ -203,13 +260,17 @@ fn no_farther_than_the_window_and_not_before_the_start() {
 
 #[test]
 fn a_message_reaches_into_the_one_before_only_with_takeover() {
-    for takeover in [false, true] {
-        let mut receiver = Receiver::new(8, takeover);
-        receiver.whole(&reaching_back(20, 1)).unwrap();
-        assert_eq!(receiver.whole(&reaching_back(5, 28)).is_ok(), takeover);
-        let mut receiver = Receiver::new(8, takeover);
-        receiver.whole(&reaching_back(20, 1)).unwrap();
-        assert_eq!(receiver.whole(&reaching_back(5, 29)), Err(BAD));
+    // In one call or in many, which keep what they have written.
+    for output in [400, 7] {
+        for takeover in [false, true] {
+            for (distance, fits) in [(48, true), (49, false)] {
+                let mut receiver = Receiver::new(8, takeover);
+                let message = receiver.message(&reaching_back(20, 1), &[3], &[output]).unwrap();
+                assert_eq!(message.len(), 43);
+                let result = receiver.whole(&reaching_back(5, distance));
+                assert_eq!(result.is_ok(), takeover && fits, "{output} {takeover} {distance}");
+            }
+        }
     }
 }
 
