@@ -19,7 +19,7 @@ pub struct Coded {
 /// What a codec needs to go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// All of the input is consumed, and what it gave is written.
+    /// All of the input is consumed. What it gave is written, but for what a compressor may hold back.
     NeedInput,
     /// The output is full and at least one more octet is to be written.
     NeedOutput,

@@ -205,8 +205,8 @@ impl<'c> Deflate<'c> {
     ///
     /// `history` and `window` belong to the connection and keep what its messages refer back to; an
     /// [`Inflate`](super::Inflate) keeps its own in the same way. At the start of a message the window is
-    /// taken in and looked through, which takes time for each octet of it: some 60 us for 2^15 octets. So
-    /// connections with small messages should have a small window or a deflater of their own.
+    /// taken in and looked through, which takes time for each octet of it. So connections with small messages
+    /// should have a small window or a deflater of their own.
     ///
     /// # Errors
     /// `window` has fewer octets than the terms say.

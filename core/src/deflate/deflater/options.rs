@@ -14,7 +14,7 @@ pub enum Level {
     /// The best of a few matches, codes made for the message.
     #[default]
     Balanced,
-    /// The best of many matches, codes made for the message. Several times slower for a few per cent.
+    /// The best of many matches, codes made for the message. Several times slower for about one per cent.
     Best,
 }
 
