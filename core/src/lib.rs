@@ -8,6 +8,7 @@ extern crate std;
 pub mod close;
 pub mod connection;
 pub mod deadline;
+pub mod deflate;
 pub mod error;
 pub mod event;
 pub mod frame;

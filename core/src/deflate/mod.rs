@@ -1,0 +1,28 @@
+//! permessage-deflate (RFC 7692): what the two ends agree on, and with feature `deflate` the codec.
+//!
+//! It knows nothing of frames, connections or HTTP. Negotiation takes the values of the
+//! `Sec-WebSocket-Extensions` header fields and needs no memory but what it returns. The codec works in
+//! memory that is lent to it call by call.
+
+mod codec;
+#[cfg(feature = "deflate")]
+mod deflater;
+mod extension;
+#[cfg(feature = "deflate")]
+mod history;
+#[cfg(feature = "deflate")]
+mod inflater;
+mod negotiation;
+mod terms;
+#[cfg(all(test, feature = "deflate"))]
+mod testing;
+
+pub use codec::{Coded, Compress, Decompress, Flush, MemoryTooSmall, Status};
+#[cfg(feature = "deflate")]
+pub use deflater::{Deflate, Deflater, Level, Options};
+#[cfg(feature = "deflate")]
+pub use history::History;
+#[cfg(feature = "deflate")]
+pub use inflater::{Inflate, Inflater};
+pub use negotiation::{Answer, HeaderValue, NegotiationError, Policy};
+pub use terms::{Agreement, Terms, WindowBits};
