@@ -290,9 +290,9 @@ impl<R: Role> Receiving<R> {
         self.release(config);
         let unfinished = !self.inbox.is_empty() || self.inbound.open_message().is_some();
         let heard = core::mem::take(&mut self.heard);
-        let begun = unfinished && !core::mem::replace(&mut self.unfinished, unfinished);
+        let changed = core::mem::replace(&mut self.unfinished, unfinished) != unfinished;
         let timeout = ready!(link.sending(cx, |sending, cx| {
-            sending.told(heard, unfinished, begun);
+            sending.told(heard, unfinished, changed);
             sending.poll_deadline(cx, config, timer)
         }));
         self.close_for(cx, config, link, timeout.close_code());
