@@ -31,6 +31,8 @@ pub(crate) struct Receiving<R> {
     pub(crate) inbox: Inbox<Box<[u8]>>,
     phase: Phase,
     owed: Owed,
+    /// The last chunk that was given did not end its message.
+    streaming: bool,
     /// The rest of a message that was being streamed is not wanted.
     discard: bool,
     /// Octets have arrived since the deadlines were last told.
@@ -135,6 +137,7 @@ impl<R: Role> Receiving<R> {
             inbox,
             phase: Phase::Open,
             owed: Owed::Nothing,
+            streaming: false,
             discard: false,
             heard: false,
             unfinished: false,
@@ -152,7 +155,7 @@ impl<R: Role> Receiving<R> {
 
     /// Forgets the rest of the message whose chunks were being taken.
     pub(crate) const fn discard(&mut self) {
-        self.discard = true;
+        self.discard = self.streaming;
     }
 
     /// Reads, decodes and answers until there is something for the application; `None` once the connection was
@@ -165,6 +168,10 @@ impl<R: Role> Receiving<R> {
         timer: &mut LinkTimer<L, R>,
         want: Want,
     ) -> Poll<Result<Option<Progress>, LinkError<L, R>>> {
+        if want == Want::Messages {
+            // The end of a message whose beginning went out in chunks is no message.
+            self.discard();
+        }
         let mut reads = 0;
         loop {
             match self.phase {
@@ -193,9 +200,14 @@ impl<R: Role> Receiving<R> {
                 _ => self.inbox.poll_chunk(&mut decoder),
             };
             match progress {
-                Ok(Progress::Chunk { last, .. }) if self.discard => self.discard = !last,
-                Ok(Progress::Message | Progress::Chunk { .. }) => {
-                    return Poll::Ready(progress.map(Some).map_err(Error::Violation));
+                Ok(Progress::Message) => return Poll::Ready(Ok(Some(Progress::Message))),
+                Ok(Progress::Chunk { kind, first, last }) => {
+                    self.streaming = !last;
+                    if self.discard {
+                        self.discard = !last;
+                        continue;
+                    }
+                    return Poll::Ready(Ok(Some(Progress::Chunk { kind, first, last })));
                 }
                 Ok(Progress::Ping) => self.owed = Owed::Pong,
                 Ok(Progress::Close) => {
