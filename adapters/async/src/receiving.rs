@@ -35,6 +35,8 @@ pub(crate) struct Receiving<R> {
     streaming: bool,
     /// The rest of a message that was being streamed is not wanted.
     discard: bool,
+    /// Reads since one had to wait.
+    reads: u8,
     /// Octets have arrived since the deadlines were last told.
     heard: bool,
     /// A head, frame or message was unfinished when the deadlines were last told.
@@ -121,9 +123,9 @@ pub(crate) enum Want {
     Chunks,
 }
 
-/// A peer that never stops sending what needs no application (Pings, pieces of a message) must not keep the
-/// thread from other tasks.
-const READS_PER_POLL: u32 = 32;
+/// A peer that never stops sending must not keep the thread from other tasks, nor outlive its deadlines: after
+/// so many reads without a wait the clock is looked at and the task yields.
+const READS_AT_ONCE: u8 = 32;
 
 fn yield_now<X>(cx: &mut Context<'_>) -> Poll<X> {
     cx.waker().wake_by_ref();
@@ -139,6 +141,7 @@ impl<R: Role> Receiving<R> {
             owed: Owed::Nothing,
             streaming: false,
             discard: false,
+            reads: 0,
             heard: false,
             unfinished: false,
             closed: None,
@@ -172,7 +175,6 @@ impl<R: Role> Receiving<R> {
             // The end of a message whose beginning went out in chunks is no message.
             self.discard();
         }
-        let mut reads = 0;
         loop {
             match self.phase {
                 Phase::Open => {}
@@ -223,14 +225,20 @@ impl<R: Role> Receiving<R> {
                     let payload = self.inbox.control();
                     link.sending(cx, |sending, _| sending.pong(payload, now));
                 }
-                Ok(Progress::NeedInput | Progress::NeedOutput(_)) if reads == READS_PER_POLL => {
-                    return yield_now(cx);
+                Ok(Progress::NeedInput | Progress::NeedOutput(_)) if self.reads == READS_AT_ONCE => {
+                    self.reads = 0;
+                    if self.poll_clock(cx, config, link, timer).is_pending() {
+                        return yield_now(cx);
+                    }
                 }
                 Ok(Progress::NeedInput | Progress::NeedOutput(_)) => {
                     match self.poll_input(cx, config, link) {
-                        Poll::Ready(Ok(())) => reads += 1,
+                        Poll::Ready(Ok(())) => self.reads += 1,
                         Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                        Poll::Pending => ready!(self.poll_time(cx, config, link, timer)),
+                        Poll::Pending => {
+                            self.reads = 0;
+                            ready!(self.poll_time(cx, config, link, timer));
+                        }
                     }
                 }
                 Err(violation) => {
@@ -276,7 +284,10 @@ impl<R: Role> Receiving<R> {
             self.swap(config, config.pool.take(wanted));
         }
         match ready!(link.poll_read(cx, self.inbox.space())) {
-            Ok(0) => self.phase = Phase::Ending(Outcome::Abnormal, Step::Flush),
+            Ok(0) => {
+                link.sending(cx, |sending, _| sending.close_begun());
+                self.phase = Phase::Ending(Outcome::Abnormal, Step::Flush);
+            }
             Ok(octets) => {
                 self.inbox.commit(octets);
                 self.heard = true;
@@ -300,6 +311,17 @@ impl<R: Role> Receiving<R> {
         timer: &mut LinkTimer<L, R>,
     ) -> Poll<()> {
         self.release(config);
+        self.poll_clock(cx, config, link, timer)
+    }
+
+    /// Ready if a deadline was missed, with the phase changed.
+    fn poll_clock<L: Link<R>>(
+        &mut self,
+        cx: &mut Context<'_>,
+        config: &Config,
+        link: &mut L,
+        timer: &mut LinkTimer<L, R>,
+    ) -> Poll<()> {
         let unfinished = !self.inbox.is_empty() || self.inbound.open_message().is_some();
         let heard = core::mem::take(&mut self.heard);
         let changed = core::mem::replace(&mut self.unfinished, unfinished) != unfinished;
@@ -380,7 +402,7 @@ impl<R: Role> Receiving<R> {
         let end = loop {
             match link.poll_read(cx, &mut scratch) {
                 Poll::Ready(Ok(0) | Err(_)) => break Poll::Ready(()),
-                Poll::Ready(Ok(_)) if reads == READS_PER_POLL => break yield_now(cx),
+                Poll::Ready(Ok(_)) if reads == READS_AT_ONCE => break yield_now(cx),
                 Poll::Ready(Ok(_)) => reads += 1,
                 Poll::Pending => break Poll::Pending,
             }
