@@ -31,8 +31,12 @@ pub(crate) struct Receiving<R> {
     pub(crate) inbox: Inbox<Box<[u8]>>,
     phase: Phase,
     owed: Owed,
+    /// The last chunk that was given did not end its message.
+    streaming: bool,
     /// The rest of a message that was being streamed is not wanted.
     discard: bool,
+    /// Reads since one had to wait.
+    reads: u8,
     /// Octets have arrived since the deadlines were last told.
     heard: bool,
     /// A head, frame or message was unfinished when the deadlines were last told.
@@ -119,9 +123,9 @@ pub(crate) enum Want {
     Chunks,
 }
 
-/// A peer that never stops sending what needs no application (Pings, pieces of a message) must not keep the
-/// thread from other tasks.
-const READS_PER_POLL: u32 = 32;
+/// A peer that never stops sending must not keep the thread from other tasks, nor outlive its deadlines: after
+/// so many reads without a wait the clock is looked at and the task yields.
+const READS_AT_ONCE: u8 = 32;
 
 fn yield_now<X>(cx: &mut Context<'_>) -> Poll<X> {
     cx.waker().wake_by_ref();
@@ -135,7 +139,9 @@ impl<R: Role> Receiving<R> {
             inbox,
             phase: Phase::Open,
             owed: Owed::Nothing,
+            streaming: false,
             discard: false,
+            reads: 0,
             heard: false,
             unfinished: false,
             closed: None,
@@ -152,7 +158,7 @@ impl<R: Role> Receiving<R> {
 
     /// Forgets the rest of the message whose chunks were being taken.
     pub(crate) const fn discard(&mut self) {
-        self.discard = true;
+        self.discard = self.streaming;
     }
 
     /// Reads, decodes and answers until there is something for the application; `None` once the connection was
@@ -165,7 +171,10 @@ impl<R: Role> Receiving<R> {
         timer: &mut LinkTimer<L, R>,
         want: Want,
     ) -> Poll<Result<Option<Progress>, LinkError<L, R>>> {
-        let mut reads = 0;
+        if want == Want::Messages {
+            // The end of a message whose beginning went out in chunks is no message.
+            self.discard();
+        }
         loop {
             match self.phase {
                 Phase::Open => {}
@@ -193,9 +202,14 @@ impl<R: Role> Receiving<R> {
                 _ => self.inbox.poll_chunk(&mut decoder),
             };
             match progress {
-                Ok(Progress::Chunk { last, .. }) if self.discard => self.discard = !last,
-                Ok(Progress::Message | Progress::Chunk { .. }) => {
-                    return Poll::Ready(progress.map(Some).map_err(Error::Violation));
+                Ok(Progress::Message) => return Poll::Ready(Ok(Some(Progress::Message))),
+                Ok(Progress::Chunk { kind, first, last }) => {
+                    self.streaming = !last;
+                    if self.discard {
+                        self.discard = !last;
+                        continue;
+                    }
+                    return Poll::Ready(Ok(Some(Progress::Chunk { kind, first, last })));
                 }
                 Ok(Progress::Ping) => self.owed = Owed::Pong,
                 Ok(Progress::Close) => {
@@ -211,14 +225,20 @@ impl<R: Role> Receiving<R> {
                     let payload = self.inbox.control();
                     link.sending(cx, |sending, _| sending.pong(payload, now));
                 }
-                Ok(Progress::NeedInput | Progress::NeedOutput(_)) if reads == READS_PER_POLL => {
-                    return yield_now(cx);
+                Ok(Progress::NeedInput | Progress::NeedOutput(_)) if self.reads == READS_AT_ONCE => {
+                    self.reads = 0;
+                    if self.poll_clock(cx, config, link, timer).is_pending() {
+                        return yield_now(cx);
+                    }
                 }
                 Ok(Progress::NeedInput | Progress::NeedOutput(_)) => {
                     match self.poll_input(cx, config, link) {
-                        Poll::Ready(Ok(())) => reads += 1,
+                        Poll::Ready(Ok(())) => self.reads += 1,
                         Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                        Poll::Pending => ready!(self.poll_time(cx, config, link, timer)),
+                        Poll::Pending => {
+                            self.reads = 0;
+                            ready!(self.poll_time(cx, config, link, timer));
+                        }
                     }
                 }
                 Err(violation) => {
@@ -264,7 +284,10 @@ impl<R: Role> Receiving<R> {
             self.swap(config, config.pool.take(wanted));
         }
         match ready!(link.poll_read(cx, self.inbox.space())) {
-            Ok(0) => self.phase = Phase::Ending(Outcome::Abnormal, Step::Flush),
+            Ok(0) => {
+                link.sending(cx, |sending, _| sending.close_begun());
+                self.phase = Phase::Ending(Outcome::Abnormal, Step::Flush);
+            }
             Ok(octets) => {
                 self.inbox.commit(octets);
                 self.heard = true;
@@ -288,11 +311,22 @@ impl<R: Role> Receiving<R> {
         timer: &mut LinkTimer<L, R>,
     ) -> Poll<()> {
         self.release(config);
+        self.poll_clock(cx, config, link, timer)
+    }
+
+    /// Ready if a deadline was missed, with the phase changed.
+    fn poll_clock<L: Link<R>>(
+        &mut self,
+        cx: &mut Context<'_>,
+        config: &Config,
+        link: &mut L,
+        timer: &mut LinkTimer<L, R>,
+    ) -> Poll<()> {
         let unfinished = !self.inbox.is_empty() || self.inbound.open_message().is_some();
         let heard = core::mem::take(&mut self.heard);
-        let begun = unfinished && !core::mem::replace(&mut self.unfinished, unfinished);
+        let changed = core::mem::replace(&mut self.unfinished, unfinished) != unfinished;
         let timeout = ready!(link.sending(cx, |sending, cx| {
-            sending.told(heard, unfinished, begun);
+            sending.told(heard, unfinished, changed);
             sending.poll_deadline(cx, config, timer)
         }));
         self.close_for(cx, config, link, timeout.close_code());
@@ -368,7 +402,7 @@ impl<R: Role> Receiving<R> {
         let end = loop {
             match link.poll_read(cx, &mut scratch) {
                 Poll::Ready(Ok(0) | Err(_)) => break Poll::Ready(()),
-                Poll::Ready(Ok(_)) if reads == READS_PER_POLL => break yield_now(cx),
+                Poll::Ready(Ok(_)) if reads == READS_AT_ONCE => break yield_now(cx),
                 Poll::Ready(Ok(_)) => reads += 1,
                 Poll::Pending => break Poll::Pending,
             }

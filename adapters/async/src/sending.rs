@@ -195,10 +195,10 @@ impl<W: WriteTransport, R: Role> Sending<W, R> {
         self.deadlines.close_begun(tick(W::Timer::now()));
     }
 
-    /// Tells the deadlines what reading came to: whether octets arrived, and whether something is unfinished
-    /// that was not, or was already.
-    pub(crate) fn told(&mut self, heard: bool, unfinished: bool, begun: bool) {
-        if !heard && !begun {
+    /// Tells the deadlines what reading came to: whether octets arrived, whether something is unfinished, and
+    /// whether that has changed.
+    pub(crate) fn told(&mut self, heard: bool, unfinished: bool, changed: bool) {
+        if !heard && !changed {
             return;
         }
         let now = tick(W::Timer::now());
@@ -206,10 +206,10 @@ impl<W: WriteTransport, R: Role> Sending<W, R> {
             self.deadlines.received(now);
             self.deadlines.frame_progress(now);
         }
-        if begun {
+        if changed && unfinished {
             self.rearm = true;
             self.deadlines.frame_begun(now);
-        } else if !unfinished {
+        } else if changed {
             self.deadlines.frame_done();
         }
     }

@@ -81,11 +81,15 @@ pub struct MessageReader<'a, C: Chunks> {
 
 impl<'a, C: Chunks> MessageReader<'a, C> {
     async fn begin(connection: &'a mut C) -> Result<Option<Self>, Error<C::Error>> {
-        match poll_fn(|cx| connection.poll_chunk(cx)).await? {
-            Some(Progress::Chunk { kind, last, .. }) => {
-                Ok(Some(Self { connection, kind, taken: 0, last, done: false }))
+        loop {
+            match poll_fn(|cx| connection.poll_chunk(cx)).await? {
+                Some(Progress::Chunk { kind, first: true, last }) => {
+                    return Ok(Some(Self { connection, kind, taken: 0, last, done: false }));
+                }
+                // The middle of a message that nobody wants any more.
+                Some(_) => connection.discard(),
+                None => return Ok(None),
             }
-            _ => Ok(None),
         }
     }
 
