@@ -47,7 +47,7 @@ pub struct Config {
     pub read_buffer: usize,
     /// Octets of the output buffer that all connections of a thread share. Default: 64 KiB.
     pub output_buffer: usize,
-    /// Octets of unused buffers that a thread keeps. Default: 8 MiB.
+    /// Octets of unused buffers that a thread keeps, as long as it takes some now and then. Default: 32 MiB.
     pub pool: usize,
     /// The most connections of a thread. Default: 2^30.
     pub connections: u32,
@@ -67,7 +67,7 @@ impl Default for Config {
             when_full: WhenFull::Refuse,
             read_buffer: 256 * 1024,
             output_buffer: 64 * 1024,
-            pool: 8 * 1024 * 1024,
+            pool: 32 * 1024 * 1024,
             connections: crate::slab::CAPACITY_MAX,
             events: 1024,
             mailbox: 65_536,
