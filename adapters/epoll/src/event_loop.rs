@@ -16,6 +16,10 @@ use tightwire::deadline::Tick;
 
 /// Connections that a shutdown closes in one turn.
 const CLOSE_BATCH: u32 = 4096;
+/// Ticks without a buffer taken after which unused ones go back to the allocator.
+const CALM: u32 = 2 * TICKS_PER_SECOND;
+/// Octets of unused buffers that are kept in calm times.
+const KEEP: usize = 64 * 1024;
 /// Turns with a full list of events after which timers are looked at all the same.
 const TURNS: u32 = 16;
 
@@ -29,6 +33,14 @@ pub(crate) struct Loop<H: Handler> {
     input: Box<[u8]>,
     ending: Option<Ending>,
     busy_turns: u32,
+    calm: Calm,
+}
+
+/// Since when no buffer was taken from the pool.
+#[derive(Default)]
+struct Calm {
+    since: Tick,
+    taken: u64,
 }
 
 /// A shutdown that is going on.
@@ -70,6 +82,7 @@ impl<H: Handler> Loop<H> {
             input,
             ending: None,
             busy_turns: 0,
+            calm: Calm::default(),
         })
     }
 
@@ -78,7 +91,7 @@ impl<H: Handler> Loop<H> {
         let mut report = Report::default();
         loop {
             let timeout = self.timeout();
-            self.engine.reactor.poller.wait(&mut self.events, timeout)?;
+            self.engine.reactor.poller.wait_once(&mut self.events, timeout)?;
             self.engine.reactor.now = clock::now();
             self.turn(&mut report);
             if let Some(ending) = &self.ending
@@ -98,7 +111,9 @@ impl<H: Handler> Loop<H> {
         }
         let listeners = self.listeners.iter().filter_map(Listener::resumes);
         let ending = self.ending.as_ref().map(|ending| ending.until);
-        reactor.wheel.next().into_iter().chain(listeners).chain(ending).map(clock::until).min()
+        let calm = (reactor.pool.kept_octets() > KEEP).then(|| self.calm.since.wrapping_add(CALM));
+        let ticks = reactor.wheel.next().into_iter().chain(listeners).chain(ending).chain(calm);
+        ticks.map(clock::until).min()
     }
 
     fn turn(&mut self, report: &mut Report) {
@@ -186,6 +201,13 @@ impl<H: Handler> Loop<H> {
         let reactor = &mut self.engine.reactor;
         for listener in &mut self.listeners {
             listener.tick(reactor);
+        }
+        let taken = reactor.pool.taken();
+        if self.calm.taken != taken {
+            self.calm = Calm { since: reactor.now, taken };
+        } else if reactor.now.wrapping_sub(self.calm.since) >= CALM {
+            // What a burst needed is not held for ever.
+            reactor.pool.trim(KEEP);
         }
         while let Some(index) = {
             let Reactor { wheel, slab, now, .. } = &mut self.engine.reactor;

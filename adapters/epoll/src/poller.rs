@@ -247,28 +247,40 @@ impl Poller {
     /// # Errors
     /// What the operating system says; `events` is empty then.
     pub fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<usize> {
-        events.list.clear();
-        events.woken = false;
         // A clock is only read when a wait can be cut short.
         let until = timeout.filter(|time| !time.is_zero()).and_then(|time| Instant::now().checked_add(time));
         let mut left = timeout;
         loop {
-            let time = left.map(timespec);
-            match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events.list), time.as_ref()) {
-                Ok(_) => break,
-                Err(Errno::INTR) => {
+            match self.wait_once(events, left)? {
+                Some(count) => return Ok(count),
+                None => {
                     left = timeout.map(|_| {
                         until.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()))
                     });
                 }
-                Err(error) => return Err(error.into()),
             }
+        }
+    }
+
+    /// As [`wait`](Self::wait), but an interruption ends it with nothing.
+    pub(crate) fn wait_once(
+        &self,
+        events: &mut Events,
+        timeout: Option<Duration>,
+    ) -> io::Result<Option<usize>> {
+        events.list.clear();
+        events.woken = false;
+        let time = timeout.map(timespec);
+        match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events.list), time.as_ref()) {
+            Ok(_) => {}
+            Err(Errno::INTR) => return Ok(None),
+            Err(error) => return Err(error.into()),
         }
         if let Some(at) = events.list.iter().position(|event| event.data.u64() == RESERVED_TOKEN) {
             events.list.swap_remove(at);
             events.woken = true;
         }
-        Ok(events.list.len())
+        Ok(Some(events.list.len()))
     }
 
     /// Ends the wait that is going on, or the next one.

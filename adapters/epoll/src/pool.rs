@@ -60,12 +60,20 @@ pub struct Pool {
     bound: usize,
     lent: usize,
     lent_octets: usize,
+    taken: u64,
 }
 
 impl Pool {
     /// An empty pool that keeps at most `bound` octets for later.
     pub fn new(bound: usize) -> Self {
-        Self { kept: [const { Vec::new() }; CLASSES], kept_octets: 0, bound, lent: 0, lent_octets: 0 }
+        Self {
+            kept: [const { Vec::new() }; CLASSES],
+            kept_octets: 0,
+            bound,
+            lent: 0,
+            lent_octets: 0,
+            taken: 0,
+        }
     }
 
     /// A buffer of at least `octets`, of the smallest class that fits. Give it back with [`give`](Self::give).
@@ -81,6 +89,7 @@ impl Pool {
             }
             None => Buffer { octets: vec![0; rounded(octets)].into() },
         };
+        self.taken = self.taken.wrapping_add(1);
         self.lent += 1;
         self.lent_octets += buffer.len();
         buffer
@@ -121,6 +130,22 @@ impl Pool {
             to.copy_from_slice(octets);
         }
         buffer
+    }
+
+    /// Gives unused buffers back to the allocator, the largest first, until at most `octets` are kept.
+    pub fn trim(&mut self, octets: usize) {
+        for list in self.kept.iter_mut().rev() {
+            while self.kept_octets > octets
+                && let Some(buffer) = list.pop()
+            {
+                self.kept_octets -= buffer.len();
+            }
+        }
+    }
+
+    /// How often a buffer was taken, modulo 2^64.
+    pub const fn taken(&self) -> u64 {
+        self.taken
     }
 
     /// How many buffers are lent.
@@ -209,6 +234,18 @@ mod tests {
         let large = pool.take(10_000);
         pool.give(large);
         assert_eq!(pool.kept_octets(), 4096);
+    }
+
+    #[test]
+    fn trimming_gives_the_largest_back_first() {
+        let mut pool = Pool::new(1 << 20);
+        let lent = [pool.take(100), pool.take(10_000), pool.take(200_000)];
+        lent.into_iter().for_each(|buffer| pool.give(buffer));
+        assert_eq!(pool.kept_octets(), 128 + 16_384 + 262_144);
+        pool.trim(20_000);
+        assert_eq!(pool.kept_octets(), 128 + 16_384);
+        pool.trim(0);
+        assert_eq!((pool.kept_octets(), pool.taken()), (0, 3));
     }
 
     #[test]

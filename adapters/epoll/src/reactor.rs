@@ -39,15 +39,17 @@ pub struct Config {
     pub head_limits: HeadLimits,
     /// How long things may take, in [ticks](TICKS_PER_SECOND). Default: see [`Timeouts`].
     pub timeouts: Timeouts,
-    /// Octets of output that may wait for a peer when one more message is taken. Default: 64 KiB.
+    /// Octets of output that may wait for a peer when one more message is taken. So what waits is at most this
+    /// and one message, or one output buffer if that is more. Default: 64 KiB.
     pub mark: usize,
     /// What happens to a message that meets the mark. Default: it is refused.
     pub when_full: WhenFull,
     /// Octets of the read buffer that all connections of a thread share. Default: 256 KiB.
     pub read_buffer: usize,
-    /// Octets of the output buffer that all connections of a thread share. Default: 64 KiB.
+    /// Octets of the output buffer that all connections of a thread share: what one event can send in one
+    /// write. Default: 256 KiB.
     pub output_buffer: usize,
-    /// Octets of unused buffers that a thread keeps. Default: 8 MiB.
+    /// Octets of unused buffers that a thread keeps, as long as it takes some now and then. Default: 32 MiB.
     pub pool: usize,
     /// The most connections of a thread. Default: 2^30.
     pub connections: u32,
@@ -66,8 +68,8 @@ impl Default for Config {
             mark: 64 * 1024,
             when_full: WhenFull::Refuse,
             read_buffer: 256 * 1024,
-            output_buffer: 64 * 1024,
-            pool: 8 * 1024 * 1024,
+            output_buffer: 256 * 1024,
+            pool: 32 * 1024 * 1024,
             connections: crate::slab::CAPACITY_MAX,
             events: 1024,
             mailbox: 65_536,

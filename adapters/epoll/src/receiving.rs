@@ -13,7 +13,7 @@ use crate::socket::{self, Got};
 use tightwire::{Chunk, CloseCode, Event, Kind, Output, Step};
 
 /// How much of a message's declared length is taken on trust: so many times what has arrived.
-const TRUST: usize = 4;
+const TRUST: usize = 16;
 /// And at least so much.
 const TRUST_MIN: usize = 4 * 1024;
 /// A read of fewer octets is no progress of an unfinished frame, or a peer could hold a buffer for ever.

@@ -181,7 +181,8 @@ impl<S> Reactor<S> {
         let Some(peer) = sendable(entry) else { return Err(Refused::Gone) };
         peer.may_begin()?;
         let mut out = Output::with_written(&mut self.out, self.out_len);
-        peer.head(message.kind(), payload.len() as u64, true, &mut out)?;
+        // Only a server's connection comes here, and a server masks nothing (RFC 6455 5.1).
+        let _masker = peer.head(message.kind(), payload.len() as u64, true, &mut out)?;
         let front = out.len();
         self.out_len = 0;
         if has_waiting(entry.extra, &mut self.extras) {

@@ -37,6 +37,8 @@ struct Topic {
     subscribers: Vec<Token>,
     batch: Vec<u8>,
     frames: u64,
+    /// Whether it is in the list of those with frames to write.
+    pending: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -91,16 +93,17 @@ impl Topics {
 
     fn create(&mut self, name: &str) -> u32 {
         let name: Arc<str> = name.into();
-        let topic = Topic { name: name.clone(), subscribers: Vec::new(), batch: Vec::new(), frames: 0 };
         let index = match self.vacant.pop() {
             Some(index) => {
-                if let Some(slot) = self.list.get_mut(index as usize) {
-                    *slot = topic;
+                // It may still be in the list of pending ones from before.
+                if let Some(topic) = self.list.get_mut(index as usize) {
+                    topic.name = name.clone();
                 }
                 index
             }
             None => {
-                self.list.push(topic);
+                let (subscribers, batch) = (Vec::new(), Vec::new());
+                self.list.push(Topic { name: name.clone(), subscribers, batch, frames: 0, pending: false });
                 (self.list.len() - 1) as u32
             }
         };
@@ -174,6 +177,9 @@ impl<S> Reactor<S> {
 
     /// Sends a message to the subscribers of a topic on this thread, and returns how many there are.
     ///
+    /// A subscriber gets the messages of one topic in order, and in order with what is sent to it directly.
+    /// Messages of different topics may overtake each other within one turn of the reactor.
+    ///
     /// A subscriber for which more waits than the mark allows does not get it; see
     /// [`Config::when_full`](crate::Config::when_full).
     pub fn publish_here<'m>(&mut self, topic: &str, message: impl Into<Message<'m>>) -> usize {
@@ -196,7 +202,8 @@ impl<S> Reactor<S> {
     fn publish_with(&mut self, name: &str, add: impl FnOnce(&mut Vec<u8>)) -> usize {
         let Some(&index) = self.topics.names.get(name) else { return 0 };
         let Some(topic) = self.topics.list.get_mut(index as usize) else { return 0 };
-        if topic.frames == 0 {
+        if !topic.pending {
+            topic.pending = true;
             self.topics.pending.push(index);
         }
         add(&mut topic.batch);
@@ -220,8 +227,10 @@ impl<S> Reactor<S> {
 
     /// Writes the publications so far.
     pub(crate) fn flush_topics(&mut self) {
-        while let Some(index) = self.topics.pending.pop() {
+        let pending = core::mem::take(&mut self.topics.pending);
+        for &index in &pending {
             let Some(topic) = self.topics.list.get_mut(index as usize) else { continue };
+            topic.pending = false;
             let batch = core::mem::take(&mut topic.batch);
             let frames = core::mem::take(&mut topic.frames);
             // Nobody subscribes or leaves meanwhile: writing calls no handler.
@@ -237,6 +246,9 @@ impl<S> Reactor<S> {
                 topic.batch.shrink_to(BATCH_MAX);
             }
         }
+        // Writing calls no handler, so nothing was published meanwhile.
+        self.topics.pending = pending;
+        self.topics.pending.clear();
     }
 
     /// Writes whole frames to one subscriber, behind what it was sent before.
