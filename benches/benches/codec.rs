@@ -1,5 +1,5 @@
 //! What the codec costs, in memory. Frames are counted by the thousand: microseconds of a row are nanoseconds of a
-//! frame.
+//! frame. A handshake is counted by itself.
 //!
 //! ```sh
 //! cargo bench -p tightwire-benches --bench codec
@@ -7,6 +7,8 @@
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
+use tightwire::handshake::server::{Acceptance, Request};
+use tightwire::handshake::{HeadLimits, HeadScanner, OriginPolicy, Slot};
 use tightwire::{
     Client, Connection, Event, Inbox, Kind, Limits, Message, Output, Progress, Role, Step, mask, utf8,
 };
@@ -150,6 +152,50 @@ fn unmask_plain_xor(bencher: Bencher<'_, '_>, octets: usize) {
     bencher.counter(BytesCount::new(octets)).bench_local(|| {
         let key = black_box(1);
         black_box(&mut memory[6..]).iter_mut().for_each(|octet| *octet ^= key);
+    });
+}
+
+/// A request of 512 octets as browsers send it.
+fn request() -> Vec<u8> {
+    let mut request = String::from(
+        "GET /chat HTTP/1.1\r\nHost: server.example.com\r\nConnection: Upgrade\r\nPragma: no-cache\r\n\
+        Cache-Control: no-cache\r\nUpgrade: websocket\r\nOrigin: http://server.example.com\r\n\
+        Sec-WebSocket-Version: 13\r\nAccept-Encoding: gzip, deflate\r\nAccept-Language: en-GB,en;q=0.9\r\n\
+        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+        Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\nUser-Agent: ",
+    );
+    request.extend(std::iter::repeat_n('x', 508 - request.len()));
+    request.push_str("\r\n\r\n");
+    request.into_bytes()
+}
+
+/// All that a server does with a request: find its end, parse it, judge it, write the answer.
+#[divan::bench]
+fn opening_handshake(bencher: Bencher<'_, '_>) {
+    let request = request();
+    bencher.bench_local(|| {
+        let length = HeadScanner::new().scan(black_box(&request), &HeadLimits::DEFAULT);
+        let head = length.ok().flatten().and_then(|length| request.get(..length)).expect("a whole head");
+        let (mut slots, mut out) = ([Slot::EMPTY; 64], [0; 512]);
+        let request = Request::parse(black_box(head), &mut slots).expect("a request");
+        let upgrade = request.check(&OriginPolicy::SameHost).expect("a WebSocket request");
+        upgrade.accept(&Acceptance::default(), black_box(&mut out)).expect("there is room")
+    });
+}
+
+/// The two steps of it that look at every octet.
+#[divan::bench]
+fn scan_head(bencher: Bencher<'_, '_>) {
+    let request = request();
+    bencher.bench_local(|| HeadScanner::new().scan(black_box(&request), &HeadLimits::DEFAULT));
+}
+
+#[divan::bench]
+fn parse_head(bencher: Bencher<'_, '_>) {
+    let request = request();
+    bencher.bench_local(|| {
+        let mut slots = [Slot::EMPTY; 64];
+        Request::parse(black_box(&request), black_box(&mut slots)).is_ok()
     });
 }
 

@@ -2,7 +2,7 @@
 
 use super::error::HandshakeError;
 use super::extension::{Extension, Extensions, InvalidExtension};
-use super::octet::{is_space, is_value, token, trim};
+use super::octet::{is_value, token, trim};
 
 /// Room for one header. The caller lends an array of them: `[Slot::EMPTY; 64]`.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -27,46 +27,21 @@ impl core::fmt::Debug for Slot<'_> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fields<'b, 'h>(&'h [Slot<'b>]);
 
-/// The first line of a complete head and the rest of it.
-pub(super) fn first_line(head: &[u8]) -> Result<(&[u8], &[u8]), HandshakeError> {
-    let end = head.iter().position(|&octet| matches!(octet, b'\r' | b'\n'));
-    let (line, rest) =
-        end.and_then(|end| head.split_at_checked(end)).ok_or(HandshakeError::InvalidStartLine)?;
-    // RFC 9112 2.2: lines end with CR LF and nothing else
-    let rest = rest.strip_prefix(b"\r\n").ok_or(HandshakeError::BareLineBreak)?;
-    Ok((line, rest))
-}
+/// How many headers a head may have at most: httparse wants room for them on the stack, 32 octets for each on a
+/// 64-bit machine and 16 on a 32-bit one.
+pub(super) const MAX_HEADERS: usize = 128;
 
 impl<'b, 'h> Fields<'b, 'h> {
-    /// Parses header lines up to the empty line, with which `lines` must end.
-    ///
-    /// Returns `None` when there are more headers than slots; every line has been checked then, too.
-    pub(super) fn parse(
-        mut lines: &'b [u8],
+    /// Copies the headers that httparse has found into the lent slots.
+    pub(super) fn copy(
+        headers: &[httparse::Header<'b>],
         slots: &'h mut [Slot<'b>],
-    ) -> Result<Option<Self>, HandshakeError> {
-        let mut count: usize = 0;
-        loop {
-            let (line, rest) = first_line(lines).map_err(|error| match error {
-                HandshakeError::InvalidStartLine => HandshakeError::InvalidHeader,
-                other => other,
-            })?;
-            lines = rest;
-            if line.is_empty() {
-                break;
-            }
-            let slot = parse_line(line)?;
-            if let Some(room) = slots.get_mut(count) {
-                *room = slot;
-            }
-            count = count.saturating_add(1);
+    ) -> Result<Self, HandshakeError> {
+        let slots = slots.get_mut(..headers.len()).ok_or(HandshakeError::TooManyHeaders)?;
+        for (slot, header) in slots.iter_mut().zip(headers) {
+            *slot = Slot { name: header.name, value: header.value };
         }
-        // The head ends here: a caller that passes more has cut it in the wrong place.
-        if !lines.is_empty() {
-            return Err(HandshakeError::InvalidHeader);
-        }
-        let slots: &'h [Slot<'b>] = slots;
-        Ok(slots.get(..count).map(Self))
+        Ok(Self(slots))
     }
 
     /// All headers in their order.
@@ -140,21 +115,4 @@ pub(super) fn is_reserved(name: &str) -> bool {
         || ["Connection", "Upgrade", "Content-Length", "Transfer-Encoding"]
             .iter()
             .any(|reserved| name.eq_ignore_ascii_case(reserved))
-}
-
-fn parse_line(line: &[u8]) -> Result<Slot<'_>, HandshakeError> {
-    // RFC 9112 5.2: obsolete line folding is refused
-    if line.first().copied().is_some_and(is_space) {
-        return Err(HandshakeError::LineFolding);
-    }
-    let colon = line.iter().position(|&octet| octet == b':');
-    let (name, value) =
-        colon.and_then(|colon| line.split_at_checked(colon)).ok_or(HandshakeError::InvalidHeader)?;
-    let value = value.split_first().map(|(_, value)| trim(value)).unwrap_or_default();
-    let name = token(name).ok_or(HandshakeError::InvalidHeader)?;
-    // RFC 9110 5.5: control characters are invalid in values
-    if !value.iter().copied().all(is_value) {
-        return Err(HandshakeError::ControlCharacter);
-    }
-    Ok(Slot { name, value })
 }

@@ -4,7 +4,7 @@
 
 use super::error::HandshakeError;
 use super::octet::{is_space, is_token, is_value, is_visible};
-use super::start_line::RequestLine;
+use super::start_line::check_request_line;
 
 /// How much a peer may send as the head of its request or response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub struct HeadLimits {
     pub head: u32,
     /// Octets of the request target. Default: 4096.
     pub target: u32,
-    /// Header lines. Default: 64.
+    /// Header lines. Default: 64. More than 128 cannot be parsed.
     pub headers: u16,
 }
 
@@ -201,8 +201,24 @@ impl HeadScanner {
             return None;
         }
         let end = input.iter().position(|&octet| octet == b'\r')?;
-        let line = RequestLine::parse(input.get(..end)?);
-        line.and_then(|line| line.check_version()).err()
+        check_request_line(input.get(..end)?).err()
+    }
+}
+
+/// Makes sure that `head` is a whole well-formed head and nothing more.
+///
+/// This is what keeps httparse strict, which itself would take bare line feeds or empty lines in front.
+pub(super) fn check_head(head: &[u8]) -> Result<(), HandshakeError> {
+    let mut scanner = HeadScanner::new();
+    match scanner.scan(head, &HeadLimits { head: u32::MAX, target: u32::MAX, headers: u16::MAX })? {
+        Some(length) if length == head.len() => Ok(()),
+        // A caller that passes more or less has cut the head in the wrong place.
+        Some(_) => Err(HandshakeError::InvalidHeader),
+        None => Err(match scanner.state {
+            State::Method | State::Target | State::Version => HandshakeError::InvalidStartLine,
+            State::StartLineEnd | State::LineEnd | State::HeadEnd => HandshakeError::BareLineBreak,
+            State::LineStart | State::Name | State::Value | State::Done => HandshakeError::InvalidHeader,
+        }),
     }
 }
 

@@ -1,51 +1,14 @@
-//! The first line of a head: the request line and the status line (RFC 9112 3, 4).
+//! What a request line may look like (RFC 9112 3). To split it is for httparse, once the whole head is there.
 
 use super::error::HandshakeError;
-use super::octet::{is_value, is_visible, split_before, split_once, token};
+use super::octet::{is_visible, split_before, split_once, token};
 use super::uri::is_authority;
 
-/// The parts of a request line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct RequestLine<'b> {
-    pub(super) method: &'b str,
-    pub(super) target: &'b str,
-    version: [u8; 2],
-}
-
-impl<'b> RequestLine<'b> {
-    /// Parses a line, given without its line break.
-    pub(super) fn parse(line: &'b [u8]) -> Result<Self, HandshakeError> {
-        Self::split(line).ok_or(HandshakeError::InvalidStartLine)
-    }
-
-    fn split(line: &'b [u8]) -> Option<Self> {
-        // RFC 9112 3: method SP request-target SP HTTP-version
-        let (method, rest) = split_space(line)?;
-        let (target, version) = split_space(rest)?;
-        let method = token(method)?;
-        // RFC 9112 3.2, RFC 3986 4.3: a target is visible ASCII without a fragment
-        if !target.iter().all(|&octet| is_visible(octet) && octet != b'#') {
-            return None;
-        }
-        let target = core::str::from_utf8(target).ok()?;
-        let known_form = target.starts_with('/') || absolute(target).is_some();
-        // RFC 9112 3.2.3, 3.2.4: the other forms belong to CONNECT and OPTIONS
-        if target.is_empty() || (method == "GET" && !known_form) {
-            return None;
-        }
-        // RFC 9112 2.3: two digits with a dot between them
-        let [b'H', b'T', b'T', b'P', b'/', major @ b'0'..=b'9', b'.', minor @ b'0'..=b'9'] = *version else {
-            return None;
-        };
-        Some(Self { method, target, version: [major, minor] })
-    }
-
-    /// Refuses another version than HTTP/1.1.
-    pub(super) fn check_version(&self) -> Result<(), HandshakeError> {
-        match &self.version {
-            b"11" => Ok(()),
-            _ => Err(HandshakeError::UnsupportedHttpVersion),
-        }
+/// Checks a request line, given without its line break.
+pub(super) fn check_request_line(line: &[u8]) -> Result<(), HandshakeError> {
+    match version(line).ok_or(HandshakeError::InvalidStartLine)? {
+        b"1.1" => Ok(()),
+        _ => Err(HandshakeError::UnsupportedHttpVersion),
     }
 }
 
@@ -62,43 +25,22 @@ pub(super) fn absolute(target: &str) -> Option<(&str, &str)> {
     is_authority(authority).then_some((authority, rest))
 }
 
-/// The parts of a status line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct StatusLine<'b> {
-    pub(super) minor_version: u8,
-    pub(super) status: u16,
-    pub(super) reason: &'b str,
-}
-
-impl<'b> StatusLine<'b> {
-    /// Parses a line, given without its line break.
-    pub(super) fn parse(line: &'b [u8]) -> Option<Self> {
-        // RFC 9112 4: HTTP-version SP status-code SP [ reason-phrase ]; the second space is often left out
-        let [b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor @ b'0'..=b'9', b' ', rest @ ..] = line else {
-            return None;
-        };
-        let [a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', rest @ ..] = rest else {
-            return None;
-        };
-        let reason = match rest {
-            [] => rest,
-            [b' ', reason @ ..] => reason,
-            _ => return None,
-        };
-        if !reason.iter().copied().all(is_value) {
-            return None;
-        }
-        let digit = |octet: &u8| u16::from(octet - b'0');
-        Some(Self {
-            minor_version: minor - b'0',
-            status: digit(a) * 100 + digit(b) * 10 + digit(c),
-            reason: core::str::from_utf8(reason).unwrap_or_default(),
-        })
+/// The version of HTTP that a well-formed request line names.
+fn version(line: &[u8]) -> Option<&[u8; 3]> {
+    // RFC 9112 3: method SP request-target SP HTTP-version
+    let mut parts = line.split(|&octet| octet == b' ');
+    let (method, target, version) = (token(parts.next()?)?, parts.next()?, parts.next()?);
+    // RFC 9112 3.2, RFC 3986 4.3: a target is visible ASCII without a fragment
+    if target.is_empty() || !target.iter().all(|&octet| is_visible(octet) && octet != b'#') {
+        return None;
     }
-}
-
-fn split_space(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    let at = text.iter().position(|&octet| octet == b' ')?;
-    let (before, after) = text.split_at_checked(at)?;
-    Some((before, after.split_first()?.1))
+    // RFC 9112 3.2.3, 3.2.4: the other forms belong to CONNECT and OPTIONS
+    let target = core::str::from_utf8(target).ok()?;
+    if method == "GET" && !target.starts_with('/') && absolute(target).is_none() {
+        return None;
+    }
+    // RFC 9112 2.3: two digits with a dot between them
+    let version = <&[u8; 3]>::try_from(version.strip_prefix(b"HTTP/")?).ok()?;
+    let well_formed = matches!(version, [b'0'..=b'9', b'.', b'0'..=b'9']) && parts.next().is_none();
+    well_formed.then_some(version)
 }

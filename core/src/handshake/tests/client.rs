@@ -216,6 +216,8 @@ fn a_malformed_status_line_is_refused() {
         "HTTP/1.1  101 x",
         "HTTP/2.0 101 x",
         "HTTP/1.x 101 x",
+        "HTTP/1.2 101 x",
+        "HTTP/1.1 000 x",
         "http/1.1 101 x",
         "ICY 200 OK",
         "GET / HTTP/1.1",
@@ -226,4 +228,25 @@ fn a_malformed_status_line_is_refused() {
     }
     let error = Response::parse(b"HTTP/1.1 101 x\r\nA: b\r\n\r\n", &mut []).err();
     assert_eq!(error, Some(AnswerError::Head(HandshakeError::TooManyHeaders)));
+    for (status, error) in
+        [("101", HandshakeError::TooManyHeaders), ("099", HandshakeError::InvalidStartLine)]
+    {
+        let text = format!("HTTP/1.1 {status} x\r\n{}\r\n", "A: b\r\n".repeat(129));
+        let found = Response::parse(text.as_bytes(), &mut [Slot::EMPTY; 200]).err();
+        assert_eq!(found, Some(AnswerError::Head(error)));
+    }
+}
+
+// RFC 9112 4: a reason is opaque above ASCII; it is given when it is text
+#[test]
+fn a_reason_may_be_beyond_ascii() {
+    for (line, reason) in [
+        (&b"HTTP/1.1 404 N\xc3\xa3o\r\n\r\n"[..], "N\u{e3}o"),
+        (b"HTTP/1.1 404 N\xe3o\r\n\r\n", ""),
+        (b"HTTP/1.1 404 \r\nA: b\r\n\r\n", ""),
+        (b"HTTP/1.1 404\r\nA: b\r\n\r\n", ""),
+    ] {
+        let mut slots = [Slot::EMPTY; 1];
+        assert_eq!(Response::parse(line, &mut slots).unwrap().reason(), reason);
+    }
 }

@@ -95,6 +95,41 @@ fn too_few_slots_are_431() {
     assert_eq!(Request::parse(text.as_bytes(), &mut []).err(), Some(UnsupportedHttpVersion));
 }
 
+#[test]
+fn more_than_128_headers_are_431() {
+    let mut slots = [Slot::EMPTY; 200];
+    let many = |line: &str, count: usize| format!("{line}\r\n{}\r\n", "A: b\r\n".repeat(count));
+    let text = many("GET / HTTP/1.1", 128);
+    assert_eq!(Request::parse(text.as_bytes(), &mut slots).unwrap().headers().count(), 128);
+    let text = many("GET / HTTP/1.1", 129);
+    assert_eq!(Request::parse(text.as_bytes(), &mut [Slot::EMPTY; 200]).err(), Some(TooManyHeaders));
+    // The version and a malformed line outweigh it here, too.
+    for version in ["HTTP/1.0", "HTTP/2.0"] {
+        let text = many(&format!("GET / {version}"), 129);
+        let error = Request::parse(text.as_bytes(), &mut [Slot::EMPTY; 200]).err();
+        assert_eq!(error, Some(UnsupportedHttpVersion), "{version}");
+    }
+    let text = many("GET / HTTP/1.0", 129).replace("\r\n\r\n", "\r\n:\r\n\r\n");
+    assert_eq!(Request::parse(text.as_bytes(), &mut [Slot::EMPTY; 200]).err(), Some(InvalidHeader));
+}
+
+// What httparse would let pass: empty lines in front, lines that end with LF alone
+#[test]
+fn parsing_is_strict_without_a_scan_before() {
+    let text = Draft::new().text();
+    let parse = |text: &str| Request::parse(text.as_bytes(), &mut [Slot::EMPTY; 9]).err();
+    assert_eq!(parse(&text), None);
+    assert_eq!(parse(&format!("\r\n{text}")), Some(InvalidStartLine));
+    assert_eq!(parse(&format!("\n{text}")), Some(BareLineBreak));
+    assert_eq!(parse(&text.replace("\r\n", "\n")), Some(BareLineBreak));
+    assert_eq!(parse(&text.replacen("/chat", "/\u{e9}", 1)), Some(InvalidStartLine));
+    assert_eq!(parse(&text.replacen("/chat", "/#", 1)), Some(InvalidStartLine));
+    // Cut in the start line, in a header, between CR and LF
+    assert_eq!(parse("GET / HTTP/1.1"), Some(InvalidStartLine));
+    assert_eq!(parse("GET / HTTP/1.1\r\n"), Some(InvalidHeader));
+    assert_eq!(parse("GET / HTTP/1.1\r\nHost: a\r\n\r"), Some(BareLineBreak));
+}
+
 // RFC 6455 4.2.1, item 1: GET; RFC 9110 15.5.6: 405 with Allow
 #[test]
 fn other_methods_are_405() {
