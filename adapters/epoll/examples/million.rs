@@ -65,29 +65,34 @@ mod server {
 #[cfg(target_os = "linux")]
 mod load {
     use std::error::Error;
-    use std::net::SocketAddr;
+    use std::net::{IpAddr, SocketAddr};
     use std::sync::mpsc;
     use std::time::{Duration, Instant};
     use tightwire_epoll::tightwire::handshake::client::Offer;
     use tightwire_epoll::tightwire::handshake::server::Response;
     use tightwire_epoll::tightwire::{Message, Timeouts};
     use tightwire_epoll::{
-        Answer, Builder, Closed, Config, Conn, ConnectError, Handler, Opening, Reactor, Sender,
+        Answer, Builder, Closed, Config, Conn, ConnectError, DialError, Handler, Opening, Reactor, Sender,
         TICKS_PER_SECOND, limits,
     };
 
     /// Connections that are being opened at a time.
     const IN_FLIGHT: u32 = 128;
+    /// The ports that connections are given, one after another.
+    const PORTS: std::ops::RangeInclusive<u16> = 10_000..=65_000;
+    /// Of these, the ones that the first connection tries.
+    const FIRST: u16 = 100;
 
     #[derive(Clone, Copy)]
     struct Plan {
         server: SocketAddr,
-        source: SocketAddr,
+        source: IpAddr,
         count: u32,
     }
 
     struct Load {
         plan: Plan,
+        ports: std::ops::RangeInclusive<u16>,
         begun: u32,
         opened: u32,
         failed: u32,
@@ -107,7 +112,7 @@ mod load {
         fn next(&mut self, reactor: &mut Reactor<()>) {
             while self.begun < self.plan.count && self.begun - self.opened - self.failed < IN_FLIGHT {
                 self.begun += 1;
-                if connect(reactor, self.plan).is_err() {
+                if connect(reactor, self.plan, &mut self.ports).is_err() {
                     self.failed += 1;
                 }
             }
@@ -117,9 +122,21 @@ mod load {
         }
     }
 
-    fn connect(reactor: &mut Reactor<()>, plan: Plan) -> Result<(), Box<dyn Error>> {
-        reactor.connect(plan.server, Some(plan.source), &Offer::new("localhost", "/"), ())?;
-        Ok(())
+    /// Begins a connection from the next port that is free.
+    fn connect(
+        reactor: &mut Reactor<()>,
+        plan: Plan,
+        ports: &mut std::ops::RangeInclusive<u16>,
+    ) -> Result<(), Box<dyn Error>> {
+        loop {
+            let port = ports.next().ok_or("no port is left")?;
+            let source = SocketAddr::new(plan.source, port);
+            match reactor.connect(plan.server, Some(source), &Offer::new("localhost", "/"), ()) {
+                Ok(_) => return Ok(()),
+                Err(DialError::Io(error)) if error.kind() == std::io::ErrorKind::AddrInUse => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 
     impl Handler for Load {
@@ -155,23 +172,24 @@ mod load {
 
     pub(crate) fn main(arguments: &[String]) -> Result<(), Box<dyn Error>> {
         let [server, source, count] = arguments else { return Err("load SERVER SOURCE COUNT".into()) };
-        let plan = Plan {
-            server: server.parse()?,
-            source: SocketAddr::new(source.parse()?, 0),
-            count: count.parse()?,
-        };
+        let plan = Plan { server: server.parse()?, source: source.parse()?, count: count.parse()? };
         limits::raise_descriptors()?;
         let mut config = Config::default();
         config.timeouts = Timeouts::NONE;
         config.timeouts.handshake = Some(60 * TICKS_PER_SECOND);
         let (told, tells) = mpsc::channel();
         // The first connection is begun from here; the others follow from its events.
-        let load = move |_| Load { plan, begun: 1, opened: 0, failed: 0, told: told.clone() };
+        let mut ports = PORTS;
+        let rest = *PORTS.start() + FIRST..=*PORTS.end();
+        let load = move |_| {
+            let (told, ports) = (told.clone(), rest.clone());
+            Load { plan, ports, begun: 1, opened: 0, failed: 0, told }
+        };
         let start = Instant::now();
         let reactors = Builder::new().config(config).threads(1).start(load)?;
         let reactor = reactors.senders().first().cloned().ok_or("no reactor")?;
         reactor.run(move |reactor| {
-            if connect(reactor, plan).is_err() {
+            if connect(reactor, plan, &mut ports).is_err() {
                 std::process::exit(1);
             }
         })?;

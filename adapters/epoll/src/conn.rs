@@ -1,9 +1,9 @@
 //! One connection, as a handler sees it.
 
-use crate::entry::Flags;
+use crate::entry::{Entry, Flags};
 use crate::reactor::Reactor;
 use crate::sending::{Refused, Sent};
-use crate::slab::Token;
+use crate::slab::{Slab, Token};
 use std::net::SocketAddr;
 use tightwire::{CloseCode, CloseFrame, Kind, Message, SendError, Timeouts};
 
@@ -15,6 +15,9 @@ pub struct Conn<'a, S> {
 }
 
 impl<S> Conn<'_, S> {
+    /// The octets of user space that an idle connection takes, its session included.
+    pub const IDLE_OCTETS: usize = Slab::<Entry<S>>::entry_size();
+
     /// The name of the connection, never used again for another one of this thread.
     pub const fn token(&self) -> Token {
         self.token

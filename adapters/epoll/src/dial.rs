@@ -98,7 +98,8 @@ impl<S: Default> Reactor<S> {
     ///
     /// [`Handler::open`] follows when the handshake is done, [`Handler::failed`] if it fails; both name the
     /// token that is returned here. One source address has some 28,000 ports for each server address: to
-    /// connect more, use several.
+    /// connect more, use several. With port 0 the system looks for a free one, which takes long when most are
+    /// in use: who connects very many gives the ports.
     ///
     /// # Errors
     /// [`DialError`]: nothing was begun.
@@ -116,6 +117,8 @@ impl<S: Default> Reactor<S> {
         )?;
         socket.set_tcp_nodelay(true)?;
         if let Some(source) = source {
+            // A port that was asked for may be one whose last connection is not quite forgotten.
+            socket.set_reuse_address(source.port() != 0)?;
             socket.bind(&source.into())?;
         }
         self.dial(socket, &server.into(), offer, session)

@@ -26,10 +26,8 @@ pub(crate) struct Entry<S> {
     pub(crate) session: S,
 }
 
-/// What an idle connection without session data takes, generation included.
-pub(crate) const IDLE_OCTETS: usize = Slab::<Entry<()>>::entry_size();
 // The budget of an idle connection is 96 octets in all.
-const _: () = assert!(IDLE_OCTETS <= 76);
+const _: () = assert!(Slab::<Entry<()>>::entry_size() <= 76);
 
 impl<S> Entry<S> {
     pub(crate) fn new(fd: OwnedFd, deadlines: Deadlines, session: S) -> Self {
