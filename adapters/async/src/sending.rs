@@ -35,6 +35,8 @@ pub struct Sending<W, R> {
     deadlines: Deadlines,
     /// A fact was told that may bring a deadline forward, so the timer has to be set anew.
     rearm: bool,
+    /// A keepalive Ping was sent, and nothing has been heard since.
+    pinged: bool,
     out: Outgoing,
     /// Control frames that wait for the end of a frame whose payload is written straight from the caller's
     /// memory.
@@ -110,6 +112,7 @@ impl<W: WriteTransport, R: Role> Sending<W, R> {
             outbound,
             deadlines,
             rearm: true,
+            pinged: false,
             out: Outgoing::default(),
             held: None,
             direct: false,
@@ -129,6 +132,7 @@ impl<W: WriteTransport, R: Role> Sending<W, R> {
             deadlines: self.deadlines,
             // The halves have timers of their own.
             rearm: true,
+            pinged: self.pinged,
             out: self.out,
             held: self.held,
             direct: self.direct,
@@ -176,6 +180,7 @@ impl<W: WriteTransport, R: Role> Sending<W, R> {
         let stamp = (now.as_micros() as u64).to_be_bytes();
         // Without room the peer reads nothing, and the write deadline runs.
         let _ = self.control(config, |outbound, out| outbound.ping(&stamp, out));
+        self.pinged = true;
     }
 
     /// Appends a Close frame and starts the clock of the closing handshake.
@@ -203,6 +208,8 @@ impl<W: WriteTransport, R: Role> Sending<W, R> {
         }
         let now = tick(W::Timer::now());
         if heard {
+            // The next Ping may be due before the answer to the last one was.
+            self.rearm |= core::mem::take(&mut self.pinged);
             self.deadlines.received(now);
             self.deadlines.frame_progress(now);
         }
