@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::lock::Lock;
 use crate::receiving::{Closed, Link, Receiving, Want};
 use crate::sender::{Control as ControlFrame, Transmit};
-use crate::sending::{SendSide, Sending, Transfer};
+use crate::sending::{READER_TIMER, SendSide, Sending, Transfer, WRITER_TIMER};
 use crate::transport::{ReadTransport, SplitTransport, WriteTransport};
 use crate::websocket::{TransportError, WebSocket};
 use alloc::sync::{Arc, Weak};
@@ -346,6 +346,7 @@ impl<W, R> fmt::Debug for WriteSide<'_, W, R> {
 
 impl<W: WriteTransport, R> SendSide<R> for WriteSide<'_, W, R> {
     type Write = W;
+    const TIMER: u8 = WRITER_TIMER;
 
     fn with<X>(&mut self, use_it: impl FnOnce(&mut Sending<W, R>) -> X) -> X {
         self.shared.sending.with(use_it)
@@ -378,6 +379,7 @@ struct ReadSide<'a, I, W, R> {
 
 impl<I, W: WriteTransport, R> SendSide<R> for ReadSide<'_, I, W, R> {
     type Write = W;
+    const TIMER: u8 = READER_TIMER;
 
     fn with<X>(&mut self, use_it: impl FnOnce(&mut Sending<W, R>) -> X) -> X {
         self.shared.sending.with(use_it)

@@ -327,7 +327,7 @@ impl<R: Role> Receiving<R> {
         let changed = core::mem::replace(&mut self.unfinished, unfinished) != unfinished;
         let timeout = ready!(link.sending(cx, |sending, cx| {
             sending.told(heard, unfinished, changed);
-            sending.poll_deadline(cx, config, timer)
+            sending.poll_deadline(cx, config, timer, L::TIMER)
         }));
         self.close_for(cx, config, link, timeout.close_code());
         self.phase = Phase::Ending(Outcome::Timeout(timeout), Step::Flush);
@@ -384,7 +384,12 @@ impl<R: Role> Receiving<R> {
                     self.phase = Phase::Ending(outcome, step);
                     self.release(config);
                     // Whatever deadline it is, the end has waited long enough.
-                    let _ = ready!(link.sending(cx, |sending, cx| sending.poll_deadline(cx, config, timer)));
+                    let _ = ready!(link.sending(cx, |sending, cx| sending.poll_deadline(
+                        cx,
+                        config,
+                        timer,
+                        L::TIMER
+                    )));
                     break;
                 }
             };

@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::error::Error;
-use crate::sending::{SendSide, Sending, Transfer};
+use crate::sending::{READER_TIMER, SendSide, Sending, Transfer};
 use crate::transport::WriteTransport;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
@@ -112,6 +112,7 @@ pub struct Whole<'a, T, R> {
 
 impl<T: WriteTransport, R> SendSide<R> for Whole<'_, T, R> {
     type Write = T;
+    const TIMER: u8 = READER_TIMER;
 
     fn with<X>(&mut self, use_it: impl FnOnce(&mut Sending<T, R>) -> X) -> X {
         use_it(self.sending)
@@ -163,8 +164,12 @@ impl<S: SendSide<R>, R: Role> Future for Transmit<'_, '_, S, R> {
                 Poll::Ready(result)
             }
             Poll::Pending => {
-                let timeout =
-                    ready!(side.sending(cx, |sending, cx| sending.poll_deadline(cx, config, timer)));
+                let timeout = ready!(side.sending(cx, |sending, cx| sending.poll_deadline(
+                    cx,
+                    config,
+                    timer,
+                    S::TIMER
+                )));
                 *transfer = None;
                 Poll::Ready(Err(Error::Timeout(timeout)))
             }
@@ -216,8 +221,12 @@ where
         match polled {
             Poll::Ready(result) => Poll::Ready(result),
             Poll::Pending => {
-                let timeout =
-                    ready!(side.sending(cx, |sending, cx| sending.poll_deadline(cx, config, timer)));
+                let timeout = ready!(side.sending(cx, |sending, cx| sending.poll_deadline(
+                    cx,
+                    config,
+                    timer,
+                    S::TIMER
+                )));
                 Poll::Ready(Err(Error::Timeout(timeout)))
             }
         }

@@ -17,6 +17,8 @@ use tightwire::{CloseFrame, Event, Kind, Masker, Message, Outbound, Output, Role
 /// Where a sending side is: in the same hand, or behind the lock that two halves share.
 pub trait SendSide<R> {
     type Write: WriteTransport;
+    /// The timer that it waits by. Two halves have one each, and neither is set by the other.
+    const TIMER: u8;
 
     /// The sending side, for what does not wait.
     fn with<X>(&mut self, use_it: impl FnOnce(&mut Sending<Self::Write, R>) -> X) -> X;
@@ -29,12 +31,18 @@ pub trait SendSide<R> {
     ) -> X;
 }
 
+/// The timer of a whole connection or of a reader.
+pub(crate) const READER_TIMER: u8 = 1;
+/// The timer of a writer.
+pub(crate) const WRITER_TIMER: u8 = 2;
+const ALL_TIMERS: u8 = READER_TIMER | WRITER_TIMER;
+
 pub struct Sending<W, R> {
     pub(crate) io: W,
     pub(crate) outbound: Outbound<R>,
     deadlines: Deadlines,
-    /// A fact was told that may bring a deadline forward, so the timer has to be set anew.
-    rearm: bool,
+    /// The timers that have to be set anew, a bit each: a fact was told that may bring a deadline forward.
+    rearm: u8,
     /// A keepalive Ping was sent, and nothing has been heard since.
     pinged: bool,
     out: Outgoing,
@@ -111,7 +119,7 @@ impl<W: WriteTransport, R: Role> Sending<W, R> {
             io,
             outbound,
             deadlines,
-            rearm: true,
+            rearm: ALL_TIMERS,
             pinged: false,
             out: Outgoing::default(),
             held: None,
@@ -131,7 +139,7 @@ impl<W: WriteTransport, R: Role> Sending<W, R> {
             outbound: self.outbound,
             deadlines: self.deadlines,
             // The halves have timers of their own.
-            rearm: true,
+            rearm: ALL_TIMERS,
             pinged: self.pinged,
             out: self.out,
             held: self.held,
@@ -196,7 +204,7 @@ impl<W: WriteTransport, R: Role> Sending<W, R> {
 
     /// Starts the clock of the closing handshake.
     pub(crate) fn close_begun(&mut self) {
-        self.rearm = true;
+        self.rearm = ALL_TIMERS;
         self.deadlines.close_begun(tick(W::Timer::now()));
     }
 
@@ -209,12 +217,14 @@ impl<W: WriteTransport, R: Role> Sending<W, R> {
         let now = tick(W::Timer::now());
         if heard {
             // The next Ping may be due before the answer to the last one was.
-            self.rearm |= core::mem::take(&mut self.pinged);
+            if core::mem::take(&mut self.pinged) {
+                self.rearm = ALL_TIMERS;
+            }
             self.deadlines.received(now);
             self.deadlines.frame_progress(now);
         }
         if changed && unfinished {
-            self.rearm = true;
+            self.rearm = ALL_TIMERS;
             self.deadlines.frame_begun(now);
         } else if changed {
             self.deadlines.frame_done();
@@ -454,7 +464,9 @@ impl<W: WriteTransport, R: Role> Sending<W, R> {
     // The clock is read only around a transport that takes no more: most writes are never blocked.
 
     fn block(&mut self) {
-        self.rearm |= !self.blocked;
+        if !self.blocked {
+            self.rearm = ALL_TIMERS;
+        }
         self.blocked = true;
         self.deadlines.write_blocked(tick(W::Timer::now()));
     }
@@ -468,7 +480,7 @@ impl<W: WriteTransport, R: Role> Sending<W, R> {
     fn out_is_empty(&mut self, config: &Config) {
         if self.blocked {
             self.blocked = false;
-            self.rearm = true;
+            self.rearm = ALL_TIMERS;
             self.deadlines.write_done(tick(W::Timer::now()));
         }
         self.out.release(&config.pool);
@@ -482,19 +494,20 @@ impl<W: WriteTransport, R: Role> Sending<W, R> {
         Error::Transport(error)
     }
 
-    /// Waits for the next deadline; ready with the one that was missed. Pings of keepalive are appended and
-    /// written on the way.
+    /// Waits for the next deadline by one of the timers; ready with the deadline that was missed. Pings of
+    /// keepalive are appended and written on the way.
     pub(crate) fn poll_deadline(
         &mut self,
         cx: &mut Context<'_>,
         config: &Config,
         timer: &mut W::Timer,
+        which: u8,
     ) -> Poll<Timeout> {
         // Most facts put deadlines off: then an alarm that goes off too early is all it costs.
-        if !self.rearm {
+        if self.rearm & which == 0 {
             ready!(timer.poll_armed(cx));
         }
-        self.rearm = true;
+        self.rearm |= which;
         loop {
             let now = W::Timer::now();
             match self.deadlines.on_time(tick(now), &config.timeouts) {
@@ -507,7 +520,7 @@ impl<W: WriteTransport, R: Role> Sending<W, R> {
                 None => match self.deadlines.next_deadline(tick(now), &config.timeouts) {
                     Some(at) => {
                         if timer.poll_until(cx, time(at, now)).is_pending() {
-                            self.rearm = false;
+                            self.rearm &= !which;
                             return Poll::Pending;
                         }
                     }

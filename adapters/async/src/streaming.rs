@@ -349,8 +349,12 @@ impl<'a, S: SendSide<R>, R: Role> MessageWriter<'a, S, R> {
         let result = match polled {
             Poll::Ready(result) => result,
             Poll::Pending => {
-                let timeout =
-                    ready!(side.sending(cx, |sending, cx| sending.poll_deadline(cx, config, timer)));
+                let timeout = ready!(side.sending(cx, |sending, cx| sending.poll_deadline(
+                    cx,
+                    config,
+                    timer,
+                    S::TIMER
+                )));
                 Err(Error::Timeout(timeout))
             }
         };
