@@ -1,10 +1,16 @@
 //! A connection in two tasks over a real socket.
 
 use super::peer::{BINARY, CLOSE, PING, PONG, TEXT, masked, reason};
-use super::{Peer, config, echo, served};
+use super::{Peer, config, echo, millis, served};
+use crate::adapter::tightwire::deadline::Timeout;
 use crate::adapter::{CloseCode, Error, Message, WebSocket};
 use crate::block_on;
+use std::future::poll_fn;
+use std::io::Write;
+use std::pin::pin;
+use std::task::Poll;
 use std::thread;
+use std::time::{Duration, Instant};
 
 /// The reader answers Pings while the writer sends, and the peer gets whole frames from both.
 #[test]
@@ -13,7 +19,6 @@ fn a_reader_and_a_writer_in_two_threads_share_a_socket() {
     let peer = |mut peer: Peer| {
         let mut sender = peer.0.try_clone().unwrap();
         let pings = thread::spawn(move || {
-            use std::io::Write;
             for number in 0..MESSAGES {
                 sender.write_all(&masked(PING, &(number as u64).to_be_bytes())).unwrap();
                 sender.write_all(&masked(TEXT, b"up")).unwrap();
@@ -79,6 +84,49 @@ fn halves_that_are_put_together_again_carry_on() {
         echo(reader.reunite(writer).unwrap_or_else(|_| panic!("of one connection"))).await
     };
     served(config(), peer, server).0.unwrap();
+}
+
+/// Whichever half found the peer stuck, the other one does not wait for ever.
+#[test]
+fn a_peer_that_never_reads_is_cut_off_by_the_half_that_is_left() {
+    let mut config = config();
+    config.timeouts.write = millis(1000);
+    let peer = |mut peer: Peer| {
+        let mut sender = peer.0.try_clone().unwrap();
+        let pings = masked(PING, &[0; 125]).repeat(100);
+        while sender.write_all(&pings).is_ok() {}
+        let _ = peer.rest();
+    };
+    let server = async |socket: WebSocket| {
+        let (mut reader, mut writer) = socket.split();
+        // The Pongs fill the output: the reader knows before the writer does.
+        let stuck = for_a_while(reader.recv(), Duration::from_millis(500)).await;
+        assert!(stuck.is_none());
+        writer.send("is anybody there").await
+    };
+    let (ended, ()) = served(config, peer, server);
+    assert!(matches!(ended, Err(Error::Timeout(Timeout::WriteStall))), "{ended:?}");
+}
+
+/// Polls a future for some time, then drops it.
+async fn for_a_while<F: Future>(future: F, time: Duration) -> Option<F::Output> {
+    let end = Instant::now() + time;
+    let mut future = pin!(future);
+    let mut waking = false;
+    poll_fn(|cx| {
+        if let Poll::Ready(output) = future.as_mut().poll(cx) {
+            return Poll::Ready(Some(output));
+        }
+        if !std::mem::replace(&mut waking, true) {
+            let waker = cx.waker().clone();
+            thread::spawn(move || {
+                thread::sleep(end.saturating_duration_since(Instant::now()));
+                waker.wake();
+            });
+        }
+        if end <= Instant::now() { Poll::Ready(None) } else { Poll::Pending }
+    })
+    .await
 }
 
 #[test]

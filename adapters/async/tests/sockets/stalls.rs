@@ -97,7 +97,8 @@ fn a_peer_that_never_reads_our_output_is_cut_off() {
 fn a_silent_peer_is_pinged_and_its_round_trip_measured() {
     let mut config = config();
     config.timeouts.ping = millis(200);
-    config.timeouts.pong = millis(10_000);
+    // An answer brings the next Ping forward: it is not put off until the answer would have been late.
+    config.timeouts.pong = millis(60_000);
     let peer = |mut peer: Peer| {
         for _ in 0..2 {
             let (first, payload) = peer.frame();
@@ -153,6 +154,51 @@ fn a_message_that_never_ends_is_given_up() {
         assert_eq!(code, 1008);
         assert!(pool.kept() <= HELD, "{}", pool.kept());
     }
+}
+
+/// One message that was late, and came to its end, does not excuse the next.
+#[test]
+fn each_message_that_never_ends_is_given_up() {
+    let mut config = config();
+    config.timeouts.progress = millis(500);
+    let peer = |mut peer: Peer| {
+        let frame = masked(TEXT, b"in two parts");
+        for _ in 0..2 {
+            peer.send(&frame[..9]);
+            thread::sleep(Duration::from_millis(100));
+            peer.send(&frame[9..]);
+            assert_eq!(peer.frame(), (TEXT, b"in two parts".to_vec()));
+        }
+        peer.send(&frame[..9]);
+        peer.closed()
+    };
+    let (ended, code) = served(config, peer, echo);
+    assert!(matches!(ended, Err(Error::Timeout(Timeout::Progress))), "{ended:?}");
+    assert_eq!(code, 1008);
+}
+
+/// A peer that did not read for a while, and left nothing unfinished, has missed nothing.
+#[test]
+fn a_peer_that_reads_at_last_is_not_blamed_for_what_waited_here() {
+    let mut config = config();
+    config.timeouts.progress = millis(500);
+    let (config, _) = small(config);
+    let peer = |mut peer: Peer| {
+        const PINGS: usize = 50_000;
+        let mut sender = peer.0.try_clone().unwrap();
+        let flood = thread::spawn(move || sender.write_all(&masked(PING, &[0; 120]).repeat(PINGS)));
+        thread::sleep(Duration::from_millis(1000));
+        for _ in 0..PINGS {
+            assert_eq!(peer.frame().0, PONG);
+        }
+        flood.join().unwrap().unwrap();
+        thread::sleep(Duration::from_millis(1500));
+        peer.send_frame(TEXT, b"still here");
+        assert_eq!(peer.frame(), (TEXT, b"still here".to_vec()));
+        peer.send_frame(CLOSE, b"");
+        peer.rest().unwrap();
+    };
+    served(config, peer, echo).0.unwrap();
 }
 
 #[test]
