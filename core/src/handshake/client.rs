@@ -294,6 +294,7 @@ impl<'b, 'h> Response<'b, 'h> {
     /// # Errors
     /// [`AnswerError::Head`] for a malformed head, another version than HTTP/1.0 or HTTP/1.1, too few slots or
     /// more than 128 headers.
+    #[inline(never)] // so that the caller's frame does not hold httparse's headers
     pub fn parse(head: &'b [u8], slots: &'h mut [Slot<'b>]) -> Result<Self, AnswerError> {
         check_head(head)?;
         let mut headers = [EMPTY_HEADER; MAX_HEADERS];

@@ -33,6 +33,7 @@ impl<'b, 'h> Request<'b, 'h> {
     /// # Errors
     /// In this order: a malformed line (400), another version than HTTP/1.1 (505), too few slots or more than
     /// 128 headers (431).
+    #[inline(never)] // so that the caller's frame does not hold httparse's headers
     pub fn parse(head: &'b [u8], slots: &'h mut [Slot<'b>]) -> Result<Self, HandshakeError> {
         check_head(head)?;
         let mut headers = [EMPTY_HEADER; MAX_HEADERS];
