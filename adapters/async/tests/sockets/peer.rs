@@ -14,8 +14,8 @@ pub(crate) const CLOSE: u8 = 0x88;
 pub(crate) const PING: u8 = 0x89;
 pub(crate) const PONG: u8 = 0x8a;
 
-/// Longer than any deadline of a scenario: a peer that waits for so long will never hear anything.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Longer than the deadlines that a scenario is about, shorter than those that would hide a fault by and by.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(crate) struct Peer(pub(crate) TcpStream);
 
