@@ -153,7 +153,8 @@ impl core::error::Error for Timeout {}
 /// One timer is enough. [`received`](Self::received), [`frame_progress`](Self::frame_progress),
 /// [`frame_done`](Self::frame_done) and [`write_progress`](Self::write_progress) put deadlines off and need not
 /// touch the timer: if it fires too early, `on_time` says nothing, and the timer is armed again at
-/// [`next_deadline`](Self::next_deadline). The other facts can bring a deadline forward.
+/// [`next_deadline`](Self::next_deadline). The other facts can bring a deadline forward, and so can the first
+/// `received` after a Ping, if the wait for a Pong is longer than the silence before the next Ping.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deadlines {
     /// The beginning of the handshake, the end of it or the beginning of the close: whichever came last.

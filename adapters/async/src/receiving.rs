@@ -279,11 +279,15 @@ impl<R: Role> Receiving<R> {
         let _ = link.sending(cx, |sending, cx| {
             if sending.is_flushed() { Poll::Ready(Ok(())) } else { sending.poll_flush(cx, config) }
         });
-        if self.inbox.space().is_empty() {
+        let space = if self.inbox.storage().is_empty() { &mut [] } else { self.inbox.space() };
+        let space = if space.is_empty() {
             let wanted = self.inbox.len() + self.inbox.len() / 2 + 1;
             self.swap(config, config.pool.take(wanted));
-        }
-        match ready!(link.poll_read(cx, self.inbox.space())) {
+            self.inbox.space()
+        } else {
+            space
+        };
+        match ready!(link.poll_read(cx, space)) {
             Ok(0) => {
                 link.sending(cx, |sending, _| sending.close_begun());
                 self.phase = Phase::Ending(Outcome::Abnormal, Step::Flush);
@@ -428,7 +432,10 @@ impl<R: Role> Receiving<R> {
             self.inbox.skip(0);
         }
         let length = self.inbox.len() + self.inbox.control().len();
-        if length == 0 {
+        if length == 0 && self.inbound.open_message().is_none() {
+            self.swap_empty(config);
+        } else if length == 0 {
+            // The inbox knows that a message has begun, if only with an empty fragment.
             self.swap(config, Box::default());
         } else if length < held / 4 {
             self.swap(config, vec![0; length].into_boxed_slice());
