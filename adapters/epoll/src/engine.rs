@@ -242,6 +242,7 @@ impl<H: Handler> Engine<H> {
     fn leave(&mut self, token: Token) {
         self.reactor.flush(token);
         self.reactor.current = None;
+        self.reactor.hold_back(token);
         self.settle(token);
     }
 

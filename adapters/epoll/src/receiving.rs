@@ -242,9 +242,7 @@ impl<H: Handler> Engine<H> {
                 Ok(Step::NeedInput) => return self.keep_rest(token, input),
                 Ok(Step::NeedOutput(_)) => {
                     reactor.flush(token);
-                    if reactor.waiting(token) > reactor.config.mark {
-                        self.stall(token);
-                    }
+                    reactor.hold_back(token);
                 }
                 Err(violation) => {
                     return self.end(token, violation.close_code(), "", Cause::Violation(violation));
@@ -327,13 +325,6 @@ impl<H: Handler> Engine<H> {
             handler.message(&mut Conn { reactor, token }, message);
         }
         self.reactor.pool.give(buffer);
-    }
-
-    /// Decodes no more until waiting output is gone: the peer does not read what it asks for.
-    fn stall(&mut self, token: Token) {
-        if let Some(entry) = self.reactor.slab.get_mut(token) {
-            entry.flags.set(Flags::STALLED);
-        }
     }
 
     /// Keeps octets that are not decoded.

@@ -299,6 +299,16 @@ impl<S> Reactor<S> {
         self.rearm(token);
     }
 
+    /// Reads no more from a peer that does not read: what it sends might want answers too.
+    pub(crate) fn hold_back(&mut self, token: Token) {
+        if self.slab.get(token).is_some_and(|entry| entry.flags.has(Flags::BLOCKED))
+            && self.waiting(token) > self.config.mark
+            && let Some(entry) = self.slab.get_mut(token)
+        {
+            entry.flags.set(Flags::STALLED);
+        }
+    }
+
     /// Notes that the transport of a connection is broken.
     pub(crate) fn break_off(&mut self, token: Token) {
         self.out_len = 0;
