@@ -126,16 +126,23 @@ impl<H: Handler> Engine<H> {
         let here = octets.min(tail.len());
         let mut part = tail.get_mut(..here).unwrap_or_default();
         let mut out = Output::with_written(&mut reactor.out, reactor.out_len);
-        let step = peer.decode(&mut part, &mut out, &reactor.config.limits);
-        reactor.out_len = out.len();
-        match step {
-            Ok(Step::Event(Event::Data(chunk))) => {
-                extra.message_len += chunk.payload.len();
-                if chunk.last {
-                    self.deliver(token);
+        let whole = loop {
+            // All of it lies where it belongs. It may come in several chunks: what is valid in front of a fault.
+            match peer.decode(&mut part, &mut out, &reactor.config.limits) {
+                Ok(Step::Event(Event::Data(chunk))) => {
+                    extra.message_len += chunk.payload.len();
+                    if chunk.last {
+                        break Ok(true);
+                    }
                 }
+                Ok(_) => break Ok(false),
+                Err(violation) => break Err(violation),
             }
-            Ok(_) => {}
+        };
+        reactor.out_len = out.len();
+        match whole {
+            Ok(true) => self.deliver(token),
+            Ok(false) => {}
             Err(violation) => {
                 self.end(token, violation.close_code(), "", Cause::Violation(violation));
                 return (got, room);

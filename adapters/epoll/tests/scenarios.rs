@@ -174,6 +174,30 @@ fn violations_are_answered_with_their_code() {
     assert_eq!((stats.closed_with(1002), stats.closed_with(1007), stats.closed_with(1009)), (5, 1, 1));
 }
 
+// RFC 6455 8.1: text that is not UTF-8 fails the connection at once, also in the middle of a frame
+#[test]
+fn bad_text_fails_at_its_first_octet_wherever_the_frame_is_cut() {
+    let bench = Bench::new(Config::default());
+    let mut other = bench.client();
+    let text = "\u{3ba}\u{1f79}\u{3c3}\u{3bc}\u{3b5}".as_bytes();
+    let mut payload = text.to_vec();
+    payload.extend([0xF4, 0x90, 0x80, 0x80]);
+    payload.extend(b"edited");
+    let octets = frame(0x81, &payload);
+    let head = octets.len() - payload.len();
+    let fault = head + text.len() + 2;
+    for cut in 1..fault {
+        let mut peer = bench.client();
+        peer.write(&octets[..cut]);
+        other.sync();
+        // Up to the octet that cannot be continued, and no further.
+        peer.write(&octets[cut..fault]);
+        assert_eq!(peer.close_code(), 1007, "cut at {cut}");
+        assert_eq!(bench.closed().2, Cause::Violation(Violation::InvalidUtf8));
+    }
+    bench.until(|stats| stats.buffers == 0);
+}
+
 #[test]
 fn the_server_closes_and_the_peer_answers() {
     let bench = Bench::new(Config::default());
