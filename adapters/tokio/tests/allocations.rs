@@ -1,0 +1,81 @@
+//! What tokio connections allocate, counted: nothing for a message once they are warm, and a fixed number of times
+//! for a connection. In a test binary of its own, because the count is of the whole process.
+
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+use std::alloc::System;
+use std::sync::Arc;
+use tightwire_tokio::{Config, Connector, Io, Listener, OriginPolicy, Server, WebSocket, accept_with};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+// What a million connections multiply. A change is a decision, not an accident.
+const _: () = assert!(size_of::<WebSocket>() == 216);
+const _: () = assert!(size_of::<tightwire_tokio::ClientSocket>() == 216);
+const _: () = assert!(size_of::<tightwire_async::Sender<'_, Io<tokio::net::TcpStream>, Server>>() == 24);
+
+const WARM: usize = 50;
+const MESSAGES: usize = 200;
+
+/// The allocations and reallocations of a part of the program.
+fn count(region: &Region<'_, System>) -> usize {
+    let stats = region.change();
+    stats.allocations + stats.reallocations
+}
+
+#[test]
+fn no_message_allocates() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let listener = Listener::bind("127.0.0.1:0").unwrap();
+        let uri = format!("ws://{}/", listener.local_addr().unwrap());
+        // One pool for both ends, as the connections of one program share one.
+        let config = Arc::new(Config::default());
+        let servers = config.clone();
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let opening = accept_with(stream, servers.clone(), &OriginPolicy::Any, |_| {
+                    tightwire_tokio::Answer::accept()
+                });
+                tokio::spawn(async move {
+                    let mut socket = opening.await.unwrap();
+                    while let Ok(Some((message, mut sender))) = socket.recv_with_sender().await {
+                        sender.feed(message).await.unwrap();
+                    }
+                });
+            }
+        });
+        let connector = Connector::new().with_config(config);
+        for size in [0, 16, 125, 1024, 4096, 16 << 10, 64 << 10, 512 << 10] {
+            let (mut client, _) = connector.connect(&uri).await.unwrap();
+            let payload = vec![b'm'; size];
+            for _ in 0..WARM {
+                client.send(&payload[..]).await.unwrap();
+                assert_eq!(client.recv().await.unwrap().unwrap().octets(), payload);
+            }
+            let region = Region::new(ALLOCATOR);
+            for _ in 0..MESSAGES {
+                client.send(&payload[..]).await.unwrap();
+                assert_eq!(client.recv().await.unwrap().unwrap().octets().len(), size);
+            }
+            assert_eq!(count(&region), 0, "{MESSAGES} messages of {size} octets there and back");
+        }
+
+        // Both ends of a connection, from dialling to the first echo.
+        let mut counts = Vec::new();
+        for _ in 0..10 {
+            let region = Region::new(ALLOCATOR);
+            let (mut client, _) = connector.connect(&uri).await.unwrap();
+            client.send("hello").await.unwrap();
+            client.recv().await.unwrap();
+            counts.push(count(&region));
+            client.close(tightwire_tokio::CloseCode::NORMAL, "").await.unwrap();
+        }
+        // The first one warms the rest; one whose octets came in pieces may hold them in memory of their own.
+        assert_eq!(counts.iter().min(), Some(&PER_CONNECTION), "{counts:?}");
+    });
+}
+
+/// Allocations of one connection, both ends together, tokio's own included.
+const PER_CONNECTION: usize = 17;
