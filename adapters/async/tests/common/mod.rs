@@ -1,6 +1,6 @@
 //! What the scenario tests share: frames written and read by hand, connections over a transport in memory, a
 //! virtual clock and an executor that polls nothing that was not woken.
-#![allow(dead_code, unreachable_pub)] // each test file uses its part of it
+#![allow(dead_code, unreachable_pub, unused_imports)] // each test file uses its part of it
 
 pub mod executor;
 pub mod pipe;

@@ -134,6 +134,14 @@ impl Lane {
         state.octets.drain(..octets).collect()
     }
 
+    /// Makes room, so that octets to come take no more memory.
+    pub fn reserve(&self, octets: usize) {
+        let mut state = self.state();
+        state.octets.reserve(octets);
+        state.writes.reserve(1000);
+        state.places.reserve(2000);
+    }
+
     pub fn len(&self) -> usize {
         self.state().octets.len()
     }
