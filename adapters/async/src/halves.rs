@@ -11,12 +11,12 @@ use crate::receiving::{Closed, Link, Receiving, Want};
 use crate::sender::{Control as ControlFrame, Transmit};
 use crate::sending::{READER_TIMER, SendSide, Sending, Transfer, WRITER_TIMER};
 use crate::transport::{ReadTransport, SplitTransport, WriteTransport};
+use crate::wakers::Wakers;
 use crate::websocket::{TransportError, WebSocket};
 use alloc::sync::{Arc, Weak};
-use alloc::task::Wake;
-use atomic_waker::AtomicWaker;
 use core::fmt;
 use core::future::poll_fn;
+use core::mem::take;
 use core::task::{Context, Poll, Waker, ready};
 use core::time::Duration;
 use tightwire::{CloseCode, CloseFrame, Kind, Message, Progress, Role, SendError};
@@ -48,24 +48,6 @@ pub(crate) struct Shared<W, R> {
     /// Wakes both halves: either may have to go on writing.
     waker: Waker,
     config: Arc<Config>,
-}
-
-#[derive(Default)]
-struct Wakers {
-    reader: AtomicWaker,
-    writer: AtomicWaker,
-}
-
-impl Wake for Wakers {
-    fn wake(self: Arc<Self>) {
-        self.reader.wake();
-        self.writer.wake();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.reader.wake();
-        self.writer.wake();
-    }
 }
 
 impl<T: SplitTransport, R: Role> WebSocket<T, R> {
@@ -138,7 +120,7 @@ impl<T: SplitTransport, R: Role> Reader<T, R> {
         match Arc::try_unwrap(shared) {
             Ok(shared) => {
                 let (sending, ()) = shared.sending.into_inner().map(|write| (T::join(io, write), ()));
-                Ok(WebSocket { receiving, sending, timer, config: shared.config })
+                Ok(WebSocket { receiving, sending, timer, config: shared.config, wakers: None })
             }
             Err(shared) => {
                 let writer = Writer { timer: writer_timer, shared: shared.clone() };
@@ -221,7 +203,7 @@ impl<T: SplitTransport, R: Role> Writer<T, R> {
     pub async fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error<TransportError<T>>> {
         let Self { timer, shared } = self;
         let config = &*shared.config;
-        let result = ControlFrame {
+        ControlFrame {
             side: WriteSide { shared },
             timer,
             config,
@@ -229,10 +211,7 @@ impl<T: SplitTransport, R: Role> Writer<T, R> {
                 sending.start_close(config, Some(CloseFrame { code, reason }))
             }),
         }
-        .await;
-        // The deadline of the closing handshake is the reader's to keep.
-        shared.wakers.reader.wake();
-        result
+        .await
     }
 
     /// A handle that pings and closes from any task.
@@ -256,10 +235,10 @@ impl<T: SplitTransport, R: Role> Writer<T, R> {
     pub(crate) fn poll_sending<X>(
         &mut self,
         cx: &mut Context<'_>,
-        use_it: impl FnOnce(&mut Sending<T::WriteHalf, R>, &mut Context<'_>, &Config) -> X,
+        use_it: impl FnOnce(&mut Sending<T::WriteHalf, R>, &mut Context<'_>, &Config, &mut T::Timer) -> X,
     ) -> X {
-        let shared = &*self.shared;
-        WriteSide { shared }.sending(cx, |sending, cx| use_it(sending, cx, &shared.config))
+        let Self { timer, shared } = self;
+        WriteSide { shared }.sending(cx, |sending, cx| use_it(sending, cx, &shared.config, timer))
     }
 
     fn transmit<'m>(
@@ -298,13 +277,15 @@ impl<T: SplitTransport, R: Role> Control<T, R> {
         let mut cx = Context::from_waker(&shared.waker);
         let result = shared.sending.with(|sending| {
             write(sending, &shared.config)?;
+            sending.news = false;
             // What the transport does not take now, the halves go on with when it does.
             match sending.poll_flush(&mut cx, &shared.config) {
                 Poll::Ready(Err(error)) => Err(error),
                 _ => Ok(()),
             }
         });
-        shared.wakers.reader.wake();
+        // Either may wait for what has just been done, or has to keep the time of it.
+        shared.waker.wake_by_ref();
         result
     }
 }
@@ -349,7 +330,15 @@ impl<W: WriteTransport, R> SendSide<R> for WriteSide<'_, W, R> {
     const TIMER: u8 = WRITER_TIMER;
 
     fn with<X>(&mut self, use_it: impl FnOnce(&mut Sending<W, R>) -> X) -> X {
-        self.shared.sending.with(use_it)
+        let (result, wake) = self.shared.sending.with(|sending| {
+            let result = use_it(sending);
+            // What a future or a writer leaves behind when it is dropped, the reader sends.
+            (result, take(&mut sending.news) || sending.reader_waits || !sending.is_flushed())
+        });
+        if wake {
+            self.shared.wakers.reader.wake();
+        }
+        result
     }
 
     fn sending<X>(
@@ -359,12 +348,11 @@ impl<W: WriteTransport, R> SendSide<R> for WriteSide<'_, W, R> {
     ) -> X {
         let shared = self.shared;
         shared.wakers.writer.register(cx.waker());
-        let (result, reply_waits) = shared.sending.with(|sending| {
+        let (result, wake) = shared.sending.with(|sending| {
             let result = use_it(sending, &mut Context::from_waker(&shared.waker));
-            (result, sending.reply_waits)
+            (result, take(&mut sending.news) || sending.reader_waits)
         });
-        // There may be room for it now.
-        if reply_waits {
+        if wake {
             shared.wakers.reader.wake();
         }
         result
@@ -392,7 +380,14 @@ impl<I, W: WriteTransport, R> SendSide<R> for ReadSide<'_, I, W, R> {
     ) -> X {
         let shared = self.shared;
         shared.wakers.reader.register(cx.waker());
-        shared.sending.with(|sending| use_it(sending, &mut Context::from_waker(&shared.waker)))
+        let (result, wake) = shared.sending.with(|sending| {
+            let result = use_it(sending, &mut Context::from_waker(&shared.waker));
+            (result, take(&mut sending.news))
+        });
+        if wake {
+            shared.wakers.writer.wake();
+        }
+        result
     }
 }
 

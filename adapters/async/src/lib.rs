@@ -28,6 +28,7 @@ mod sender;
 mod sending;
 mod streaming;
 pub mod transport;
+mod wakers;
 mod websocket;
 
 pub use config::{Config, ticks};

@@ -393,11 +393,15 @@ impl<T: Transport> Opening<T> {
     fn open<R: Role>(mut self, connection: Connection<R>) -> WebSocket<T, R> {
         self.deadlines.opened(tick(T::Timer::now()));
         let (inbound, outbound) = connection.split();
+        let mut receiving = Receiving::new(inbound, self.inbox);
+        // The connection may first be received from much later.
+        receiving.release(&self.config);
         WebSocket {
-            receiving: Receiving::new(inbound, self.inbox),
+            receiving,
             sending: Sending::new(self.io, outbound, self.deadlines),
             timer: self.timer,
             config: self.config,
+            wakers: None,
         }
     }
 

@@ -34,6 +34,7 @@ impl Outgoing {
         let mut out = Output::with_written(&mut self.buffer, self.end);
         let written = write(&mut out).is_ok();
         self.end = out.len();
+        self.release(pool);
         written
     }
 
@@ -61,6 +62,7 @@ impl Outgoing {
             result = write(&mut out);
             self.end = out.len();
         }
+        self.release(pool);
         result
     }
 

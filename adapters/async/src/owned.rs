@@ -2,14 +2,17 @@
 
 use crate::error::Error;
 use crate::halves::{Reader, Writer};
+use crate::sending::{READER_TIMER, Sending, WRITER_TIMER};
 use crate::transport::{SplitTransport, Transport};
+use crate::wakers::Wakers;
 use crate::websocket::{TransportError, WebSocket};
 use alloc::string::String;
 use alloc::vec::Vec;
+use atomic_waker::AtomicWaker;
 use bytes::Bytes;
 use core::fmt;
 use core::pin::Pin;
-use core::task::{Context, Poll, ready};
+use core::task::{Context, Poll, Waker, ready};
 use futures_core::Stream;
 use futures_sink::Sink;
 use tightwire::utf8::InvalidUtf8;
@@ -161,6 +164,29 @@ impl fmt::Debug for OwnedText {
 
 type Received<T> = Option<Result<OwnedMessage, Error<TransportError<T>>>>;
 
+/// The two tasks that may have a connection between them, as futures' `StreamExt::split` gives it to them.
+impl<T: Transport, R: Role> WebSocket<T, R> {
+    fn poll_as<X>(
+        &mut self,
+        cx: &mut Context<'_>,
+        side: fn(&Wakers) -> [&AtomicWaker; 2],
+        poll: impl FnOnce(&mut Self, &mut Context<'_>) -> X,
+    ) -> X {
+        let wakers = self.wakers.get_or_insert_default().clone();
+        let [own, other] = side(&wakers);
+        own.register(cx.waker());
+        let both = Waker::from(wakers.clone());
+        let polled = poll(self, &mut Context::from_waker(&both));
+        if core::mem::take(&mut self.sending.news) {
+            other.wake();
+        }
+        polled
+    }
+}
+
+const STREAM: fn(&Wakers) -> [&AtomicWaker; 2] = |wakers| [&wakers.reader, &wakers.writer];
+const SINK: fn(&Wakers) -> [&AtomicWaker; 2] = |wakers| [&wakers.writer, &wakers.reader];
+
 /// Messages until the connection is closed in good order. An error ends the stream too.
 impl<T: Transport + Unpin, R: Role + Unpin> Stream for WebSocket<T, R>
 where
@@ -173,7 +199,7 @@ where
         if this.is_ended() {
             return Poll::Ready(None);
         }
-        let received = ready!(this.poll_recv(cx));
+        let received = ready!(this.poll_as(cx, STREAM, Self::poll_recv));
         Poll::Ready(received.map(|_| this.message().map(Into::into)).transpose())
     }
 }
@@ -206,28 +232,34 @@ where
     type Error = Error<TransportError<T>>;
 
     fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        let Self { sending, config, .. } = self.get_mut();
-        if sending.is_full(config) { sending.poll_write_out(cx, config) } else { Poll::Ready(Ok(())) }
+        self.get_mut().poll_as(cx, SINK, |this, cx| {
+            let Self { sending, timer, config, .. } = this;
+            sending.poll_timed(cx, config, (timer, READER_TIMER), Sending::poll_room)
+        })
     }
 
     fn start_send(self: Pin<&mut Self>, message: OwnedMessage) -> Result<(), Self::Error> {
         let Self { sending, config, .. } = self.get_mut();
-        Ok(sending.queue(config, message.as_message())?)
+        sending.queue(config, message.as_message())
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        let Self { sending, config, .. } = self.get_mut();
-        sending.poll_flush(cx, config)
+        self.get_mut().poll_as(cx, SINK, |this, cx| {
+            let Self { sending, timer, config, .. } = this;
+            sending.poll_timed(cx, config, (timer, READER_TIMER), Sending::poll_flush)
+        })
     }
 
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        let this = self.get_mut();
-        if !this.sending.outbound.is_closed() {
-            ready!(this.sending.poll_write_out(cx, &this.config))?;
-            this.sending.start_close(&this.config, Some(NORMAL))?;
-        }
-        while ready!(this.poll_chunk(cx))?.is_some() {}
-        Poll::Ready(Ok(()))
+        self.get_mut().poll_as(cx, SINK, |this, cx| {
+            let Self { sending, timer, config, .. } = &mut *this;
+            if !sending.outbound.is_closed() {
+                ready!(sending.poll_timed(cx, config, (timer, READER_TIMER), Sending::poll_write_out))?;
+                sending.start_close(config, Some(NORMAL))?;
+            }
+            while ready!(this.poll_chunk(cx))?.is_some() {}
+            Poll::Ready(Ok(()))
+        })
     }
 }
 
@@ -240,26 +272,28 @@ where
     type Error = Error<TransportError<T>>;
 
     fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.get_mut().poll_sending(cx, |sending, cx, config| {
-            if sending.is_full(config) { sending.poll_write_out(cx, config) } else { Poll::Ready(Ok(())) }
+        self.get_mut().poll_sending(cx, |sending, cx, config, timer| {
+            sending.poll_timed(cx, config, (timer, WRITER_TIMER), Sending::poll_room)
         })
     }
 
     fn start_send(self: Pin<&mut Self>, message: OwnedMessage) -> Result<(), Self::Error> {
-        self.get_mut().with_sending(|sending, config| Ok(sending.queue(config, message.as_message())?))
+        self.get_mut().with_sending(|sending, config| sending.queue(config, message.as_message()))
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.get_mut().poll_sending(cx, |sending, cx, config| sending.poll_flush(cx, config))
+        self.get_mut().poll_sending(cx, |sending, cx, config, timer| {
+            sending.poll_timed(cx, config, (timer, WRITER_TIMER), Sending::poll_flush)
+        })
     }
 
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.get_mut().poll_sending(cx, |sending, cx, config| {
+        self.get_mut().poll_sending(cx, |sending, cx, config, timer| {
             if !sending.outbound.is_closed() {
-                ready!(sending.poll_write_out(cx, config))?;
+                ready!(sending.poll_timed(cx, config, (timer, WRITER_TIMER), Sending::poll_write_out))?;
                 sending.start_close(config, Some(NORMAL))?;
             }
-            sending.poll_flush(cx, config)
+            sending.poll_timed(cx, config, (timer, WRITER_TIMER), Sending::poll_flush)
         })
     }
 }

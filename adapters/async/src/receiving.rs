@@ -297,6 +297,7 @@ impl<R: Role> Receiving<R> {
                 self.heard = true;
             }
             Err(error) => {
+                link.sending(cx, |sending, _| sending.end(config));
                 self.phase = Phase::Ended(Outcome::Abnormal);
                 self.release(config);
                 return Poll::Ready(Err(Error::Transport(error)));
@@ -370,7 +371,7 @@ impl<R: Role> Receiving<R> {
         let timed_out = matches!(outcome, Outcome::Timeout(_));
         loop {
             let polled = match step {
-                Step::Flush => link.sending(cx, |sending, cx| sending.poll_flush(cx, config)),
+                Step::Flush => link.sending(cx, |sending, cx| sending.poll_last(cx, config)),
                 // RFC 6455 7.1.1: the server closes the transport first, the client waits for it
                 Step::Close if R::IS_CLIENT && outcome == Outcome::Clean => Poll::Ready(Ok(())),
                 Step::Close => link.sending(cx, |sending, cx| sending.poll_close(cx)),
@@ -398,6 +399,7 @@ impl<R: Role> Receiving<R> {
                 }
             };
         }
+        link.sending(cx, |sending, _| sending.end(config));
         self.phase = Phase::Ended(outcome);
         self.release(config);
         Poll::Ready(())

@@ -170,7 +170,14 @@ impl<S: SendSide<R>, R: Role> Future for Transmit<'_, '_, S, R> {
                     timer,
                     S::TIMER
                 )));
-                *transfer = None;
+                side.with(|sending| match transfer.take() {
+                    // A Close frame follows: it needs the end of the frame that was begun.
+                    Some(mut moving) if timeout.close_code().is_some() => {
+                        sending.abandon(config, &mut moving)
+                    }
+                    Some(_) => sending.cut(config),
+                    None => {}
+                });
                 Poll::Ready(Err(Error::Timeout(timeout)))
             }
         }
@@ -209,6 +216,9 @@ where
         let Self { side, timer, config, write } = self.get_mut();
         let config = *config;
         let polled = side.sending(cx, |sending, cx| {
+            if write.is_some() {
+                sending.check(config)?;
+            }
             while let Some(attempt) = write {
                 match attempt(sending) {
                     Ok(()) => *write = None,

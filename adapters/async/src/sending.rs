@@ -11,7 +11,7 @@ use alloc::boxed::Box;
 use core::task::{Context, Poll, ready};
 use core::time::Duration;
 use tightwire::deadline::{Action, Deadlines, Timeout};
-use tightwire::frame::HEAD_MAX;
+use tightwire::frame::{CONTROL_FRAME_MAX, HEAD_MAX};
 use tightwire::{CloseFrame, Event, Kind, Masker, Message, Outbound, Output, Role, SendError};
 
 /// Where a sending side is: in the same hand, or behind the lock that two halves share.
@@ -51,12 +51,18 @@ pub struct Sending<W, R> {
     held: Option<Box<Outgoing>>,
     /// Such a frame is on its way.
     direct: bool,
+    /// The transport was given octets since it was last flushed.
+    unflushed: bool,
     /// The transport took no more when it was last asked.
     blocked: bool,
-    /// The transport took no more for good. What is to be sent is dropped; reading goes on to its end.
+    /// The transport takes no more for good. What is to be sent is dropped; reading goes on to its end.
     broken: bool,
-    /// A reply found no room: whoever makes room has the reader woken.
-    pub(crate) reply_waits: bool,
+    /// The deadline that was missed: it stays missed.
+    failed: Option<Timeout>,
+    /// The reader waits for room for a reply, or for the end of a frame: whoever makes progress has it woken.
+    pub(crate) reader_waits: bool,
+    /// Something happened that another task with this connection may wait for, or has to keep the time of.
+    pub(crate) news: bool,
     /// The last measured round trip, in microseconds; 0 if there is none yet.
     round_trip: u32,
 }
@@ -113,6 +119,13 @@ impl<'m> Transfer<'m> {
     }
 }
 
+impl<W, R> Sending<W, R> {
+    /// Whether there is nothing to be sent, neither here nor in the transport.
+    pub(crate) fn is_flushed(&self) -> bool {
+        self.out.is_empty() && !self.unflushed
+    }
+}
+
 impl<W: WriteTransport, R: Role> Sending<W, R> {
     pub(crate) fn new(io: W, outbound: Outbound<R>, deadlines: Deadlines) -> Self {
         Self {
@@ -124,9 +137,12 @@ impl<W: WriteTransport, R: Role> Sending<W, R> {
             out: Outgoing::default(),
             held: None,
             direct: false,
+            unflushed: false,
             blocked: false,
             broken: false,
-            reply_waits: false,
+            failed: None,
+            reader_waits: false,
+            news: false,
             round_trip: 0,
         }
     }
@@ -144,9 +160,12 @@ impl<W: WriteTransport, R: Role> Sending<W, R> {
             out: self.out,
             held: self.held,
             direct: self.direct,
+            unflushed: self.unflushed,
             blocked: self.blocked,
             broken: self.broken,
-            reply_waits: self.reply_waits,
+            failed: self.failed,
+            reader_waits: self.reader_waits,
+            news: true,
             round_trip: self.round_trip,
         };
         (sending, rest)
@@ -156,8 +175,17 @@ impl<W: WriteTransport, R: Role> Sending<W, R> {
         if self.round_trip == 0 { None } else { Some(Duration::from_micros(self.round_trip as u64)) }
     }
 
-    pub(crate) fn is_flushed(&self) -> bool {
-        self.out.is_empty()
+    /// Whether messages can be sent at all.
+    pub(crate) fn check(&mut self, config: &Config) -> Result<(), Error<W::Error>> {
+        if self.direct {
+            // A future that was leaked in the middle of a frame: nothing can follow.
+            self.cut(config);
+        }
+        match self.failed {
+            _ if self.broken => Err(Error::Ended),
+            Some(timeout) => Err(Error::Timeout(timeout)),
+            None => Ok(()),
+        }
     }
 
     /// Appends a control frame: to the output, or behind the frame that is on its way.
@@ -169,8 +197,9 @@ impl<W: WriteTransport, R: Role> Sending<W, R> {
         let outbound = &mut self.outbound;
         let out = if self.direct { &mut **self.held.get_or_insert_with(Box::default) } else { &mut self.out };
         let written = out.write(&config.pool, |out| write(outbound, out));
-        if written.is_ok() && self.broken {
+        if self.broken {
             self.out.clear();
+            self.out.release(&config.pool);
         }
         written
     }
@@ -179,7 +208,7 @@ impl<W: WriteTransport, R: Role> Sending<W, R> {
     pub(crate) fn reply(&mut self, config: &Config, event: &Event<'_>) -> bool {
         let replied = self.outbound.is_closed()
             || self.control(config, |outbound, out| outbound.reply(event, out)).is_ok();
-        self.reply_waits = !replied;
+        self.reader_waits = !replied;
         replied
     }
 
@@ -202,9 +231,22 @@ impl<W: WriteTransport, R: Role> Sending<W, R> {
         Ok(())
     }
 
+    /// The same, in memory of its own if need be.
+    pub(crate) fn start_close_for_sure(
+        &mut self,
+        config: &Config,
+        frame: CloseFrame<'_>,
+    ) -> Result<(), SendError> {
+        if !self.broken && !self.direct {
+            self.out.grow(&config.pool, CONTROL_FRAME_MAX);
+        }
+        self.start_close(config, Some(frame))
+    }
+
     /// Starts the clock of the closing handshake.
     pub(crate) fn close_begun(&mut self) {
         self.rearm = ALL_TIMERS;
+        self.news = true;
         self.deadlines.close_begun(tick(W::Timer::now()));
     }
 
@@ -249,6 +291,9 @@ impl<W: WriteTransport, R: Role> Sending<W, R> {
         cx: &mut Context<'_>,
         config: &Config,
     ) -> Poll<Result<(), Error<W::Error>>> {
+        if self.broken {
+            return Poll::Ready(Err(Error::Ended));
+        }
         if self.out.is_empty() {
             return Poll::Ready(Ok(()));
         }
@@ -258,7 +303,7 @@ impl<W: WriteTransport, R: Role> Sending<W, R> {
                     self.out.sent(octets);
                     self.progress();
                 }
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(self.break_off(error))),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(self.break_off(config, error))),
                 Poll::Pending => {
                     self.block();
                     return Poll::Pending;
@@ -276,7 +321,52 @@ impl<W: WriteTransport, R: Role> Sending<W, R> {
         config: &Config,
     ) -> Poll<Result<(), Error<W::Error>>> {
         ready!(self.poll_write_out(cx, config))?;
-        self.io.poll_flush(cx).map_err(Error::Transport)
+        if !self.unflushed {
+            return Poll::Ready(Ok(()));
+        }
+        match self.io.poll_flush(cx) {
+            Poll::Ready(Ok(())) => {
+                self.unflushed = false;
+                self.unblock();
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(self.break_off(config, error))),
+            Poll::Pending => {
+                self.block();
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Flushes before the end: behind the frame that a writer is in the middle of.
+    pub(crate) fn poll_last(
+        &mut self,
+        cx: &mut Context<'_>,
+        config: &Config,
+    ) -> Poll<Result<(), Error<W::Error>>> {
+        self.reader_waits = self.direct;
+        if self.direct { Poll::Pending } else { self.poll_flush(cx, config) }
+    }
+
+    /// The connection has ended: what was not sent never will be.
+    pub(crate) fn end(&mut self, config: &Config) {
+        if self.direct || !self.out.is_empty() {
+            self.cut(config);
+        }
+        self.news = true;
+    }
+
+    /// Drops what is to be sent, for good.
+    pub(crate) fn cut(&mut self, config: &Config) {
+        self.broken = true;
+        self.direct = false;
+        if let Some(mut held) = self.held.take() {
+            held.clear();
+            held.release(&config.pool);
+        }
+        self.out.clear();
+        self.unblock();
+        self.out.release(&config.pool);
     }
 
     /// Ends the sending direction of the transport.
@@ -291,7 +381,11 @@ impl<W: WriteTransport, R: Role> Sending<W, R> {
         if transfer.whole && self.outbound.may_begin().is_err() {
             return false;
         }
-        let fits = payload.len() <= COPY_MAX.min(config.fragment) && transfer.frame.is_none() && !self.broken;
+        let fits = payload.len() <= COPY_MAX.min(config.fragment)
+            && transfer.frame.is_none()
+            && !self.direct
+            && !self.broken
+            && self.failed.is_none();
         let outbound = &mut self.outbound;
         fits && self
             .out
@@ -312,13 +406,21 @@ impl<W: WriteTransport, R: Role> Sending<W, R> {
                 self.end_direct(config);
             }
             let Some((payload, rest)) = transfer.cut(config.fragment) else { return Poll::Ready(Ok(())) };
-            if transfer.whole && !transfer.begun {
-                self.outbound.may_begin()?;
+            if !transfer.begun {
+                if transfer.whole {
+                    self.outbound.may_begin()?;
+                }
+                self.check(config)?;
+                // What was left of messages that were given up goes first, or they would pile up.
+                if self.out.pending().len() > config.pool.smallest() {
+                    ready!(self.poll_write_out(cx, config))?;
+                }
             }
             let fin = rest.is_none() && transfer.fin;
             let kind = transfer.kind;
             let outbound = &mut self.outbound;
-            let written = if payload.len() <= COPY_MAX {
+            // What does not fit into an empty buffer would never be copied.
+            let written = if payload.len() <= COPY_MAX.min(config.pool.payload_size()) {
                 self.out.write(&config.pool, |out| outbound.fragment(kind, payload, fin, out)).map(|()| None)
             } else {
                 let length = payload.len() as u64;
@@ -330,12 +432,6 @@ impl<W: WriteTransport, R: Role> Sending<W, R> {
                     transfer.begun = true;
                     self.direct = masker.is_some();
                     transfer.frame = masker.map(|masker| (masker, payload));
-                    if self.broken {
-                        transfer.frame = None;
-                        self.direct = false;
-                        self.out.clear();
-                        return Poll::Ready(Err(Error::Ended));
-                    }
                 }
                 Err(SendError::NeedsSpace(_)) => ready!(self.poll_write_out(cx, config))?,
                 Err(error) => return Poll::Ready(Err(error.into())),
@@ -351,6 +447,9 @@ impl<W: WriteTransport, R: Role> Sending<W, R> {
         masker: &mut Masker,
         payload: &mut &[u8],
     ) -> Poll<Result<(), Error<W::Error>>> {
+        if self.broken {
+            return Poll::Ready(Err(Error::Ended));
+        }
         if masker.is_needed() {
             while !payload.is_empty() {
                 let copied = self
@@ -378,7 +477,7 @@ impl<W: WriteTransport, R: Role> Sending<W, R> {
                     *payload = payload.get(octets - ahead..).unwrap_or_default();
                     self.progress();
                 }
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(self.break_off(error))),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(self.break_off(config, error))),
                 Poll::Pending => {
                     self.block();
                     return Poll::Pending;
@@ -392,17 +491,41 @@ impl<W: WriteTransport, R: Role> Sending<W, R> {
     }
 
     /// Queues a whole message whatever its size, in memory of its own if need be.
-    pub(crate) fn queue(&mut self, config: &Config, message: Message<'_>) -> Result<(), SendError> {
+    pub(crate) fn queue(&mut self, config: &Config, message: Message<'_>) -> Result<(), Error<W::Error>> {
         self.outbound.may_begin()?;
+        self.check(config)?;
         let mut transfer = Transfer::message(message);
         transfer.begun = true;
         self.abandon(config, &mut transfer);
         Ok(())
     }
 
-    /// Whether more is queued than one buffer should hold.
-    pub(crate) fn is_full(&self, config: &Config) -> bool {
-        self.out.pending().len() > config.pool.smallest() / 2
+    /// Ready once no more is queued than one buffer should hold.
+    pub(crate) fn poll_room(
+        &mut self,
+        cx: &mut Context<'_>,
+        config: &Config,
+    ) -> Poll<Result<(), Error<W::Error>>> {
+        if self.out.pending().len() > config.pool.smallest() / 2 {
+            return self.poll_write_out(cx, config);
+        }
+        Poll::Ready(self.check(config))
+    }
+
+    /// Polls what sends, and keeps the deadlines while it has to wait.
+    pub(crate) fn poll_timed(
+        &mut self,
+        cx: &mut Context<'_>,
+        config: &Config,
+        timer: (&mut W::Timer, u8),
+        poll: impl FnOnce(&mut Self, &mut Context<'_>, &Config) -> Poll<Result<(), Error<W::Error>>>,
+    ) -> Poll<Result<(), Error<W::Error>>> {
+        match poll(self, cx, config) {
+            Poll::Ready(result) => Poll::Ready(result),
+            Poll::Pending => {
+                self.poll_deadline(cx, config, timer.0, timer.1).map(|timeout| Err(Error::Timeout(timeout)))
+            }
+        }
     }
 
     /// Frames the payload that lies in `buffer` behind room for a head, and swaps the buffer with that of the
@@ -417,6 +540,7 @@ impl<W: WriteTransport, R: Role> Sending<W, R> {
         let mut head = [0; HEAD_MAX];
         let mut out = Output::new(&mut head);
         let mut masker = self.outbound.head(kind, payload as u64, fin, &mut out)?;
+        debug_assert!(self.out.is_empty(), "what was pending would be lost");
         let start = HEAD_MAX - out.len();
         if let Some(front) = buffer.get_mut(start..HEAD_MAX) {
             front.copy_from_slice(out.written());
@@ -429,6 +553,9 @@ impl<W: WriteTransport, R: Role> Sending<W, R> {
     /// Takes what is left of a message into the output, because its caller's memory goes away: a message that
     /// has begun is sent to its end, one that has not begun not at all.
     pub(crate) fn abandon(&mut self, config: &Config, transfer: &mut Transfer<'_>) {
+        if self.broken {
+            return;
+        }
         if let Some((mut masker, payload)) = transfer.frame.take() {
             let mut out = self.out.grow(&config.pool, payload.len());
             masker.append(payload, &mut out);
@@ -466,31 +593,36 @@ impl<W: WriteTransport, R: Role> Sending<W, R> {
     fn block(&mut self) {
         if !self.blocked {
             self.rearm = ALL_TIMERS;
+            self.news = true;
         }
         self.blocked = true;
         self.deadlines.write_blocked(tick(W::Timer::now()));
     }
 
     fn progress(&mut self) {
+        self.unflushed = true;
         if self.blocked {
             self.deadlines.write_progress(tick(W::Timer::now()));
         }
     }
 
-    fn out_is_empty(&mut self, config: &Config) {
+    fn unblock(&mut self) {
         if self.blocked {
             self.blocked = false;
             self.rearm = ALL_TIMERS;
+            self.news = true;
             self.deadlines.write_done(tick(W::Timer::now()));
         }
+    }
+
+    fn out_is_empty(&mut self, config: &Config) {
+        self.unblock();
         self.out.release(&config.pool);
     }
 
-    fn break_off(&mut self, error: W::Error) -> Error<W::Error> {
-        self.broken = true;
-        self.direct = false;
-        self.held = None;
-        self.out.clear();
+    fn break_off(&mut self, config: &Config, error: W::Error) -> Error<W::Error> {
+        self.cut(config);
+        self.news = true;
         Error::Transport(error)
     }
 
@@ -503,6 +635,9 @@ impl<W: WriteTransport, R: Role> Sending<W, R> {
         timer: &mut W::Timer,
         which: u8,
     ) -> Poll<Timeout> {
+        if let Some(timeout) = self.failed {
+            return Poll::Ready(timeout);
+        }
         // Most facts put deadlines off: then an alarm that goes off too early is all it costs.
         if self.rearm & which == 0 {
             ready!(timer.poll_armed(cx));
@@ -516,7 +651,11 @@ impl<W: WriteTransport, R: Role> Sending<W, R> {
                     // An error shows when reading.
                     let _ = self.poll_flush(cx, config);
                 }
-                Some(Action::Fail(timeout)) => return Poll::Ready(timeout),
+                Some(Action::Fail(timeout)) => {
+                    self.failed = Some(timeout);
+                    self.news = true;
+                    return Poll::Ready(timeout);
+                }
                 None => match self.deadlines.next_deadline(tick(now), &config.timeouts) {
                     Some(at) => {
                         if timer.poll_until(cx, time(at, now)).is_pending() {

@@ -279,6 +279,9 @@ impl<'a, S: SendSide<R>, R: Role> MessageWriter<'a, S, R> {
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, octets: &[u8]) -> Poll<Result<usize, WriteError<S, R>>> {
+        if matches!(self.state, State::Finished | State::Failed) {
+            return Poll::Ready(Err(Error::Send(tightwire::SendError::Closed)));
+        }
         if self.buffer.is_empty() {
             self.buffer = self.config.pool.take(0);
         }
@@ -307,10 +310,13 @@ impl<'a, S: SendSide<R>, R: Role> MessageWriter<'a, S, R> {
         if self.length > 0 {
             ready!(self.poll_fragment(cx, false))?;
         }
-        self.poll_out(cx, true)
+        self.poll_out(cx)
     }
 
     fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), WriteError<S, R>>> {
+        if self.state == State::Failed {
+            return Poll::Ready(Err(Error::Send(tightwire::SendError::Closed)));
+        }
         if self.state != State::Finished {
             if !self.text.is_complete() {
                 return Poll::Ready(Err(Error::Send(tightwire::SendError::InvalidUtf8)));
@@ -321,31 +327,40 @@ impl<'a, S: SendSide<R>, R: Role> MessageWriter<'a, S, R> {
             ready!(self.poll_fragment(cx, true))?;
             self.state = State::Finished;
         }
-        self.poll_out(cx, true)
+        self.poll_out(cx)
     }
 
     /// Makes what the buffer holds the output, once that is empty.
     fn poll_fragment(&mut self, cx: &mut Context<'_>, fin: bool) -> Poll<Result<(), WriteError<S, R>>> {
-        ready!(self.poll_out(cx, false))?;
         let Self { side, config, kind, buffer, length, .. } = self;
-        if let Err(error) = side.with(|sending| sending.adopt(*kind, buffer, *length, fin)) {
-            self.state = State::Failed;
-            return Poll::Ready(Err(error.into()));
-        }
+        // In one go: between the two a reader might append a reply.
+        let polled = side.sending(cx, |sending, cx| {
+            ready!(sending.poll_write_out(cx, config))?;
+            sending.check(config)?;
+            Poll::Ready(Ok(sending.adopt(*kind, buffer, *length, fin)?))
+        });
+        ready!(self.resolve(cx, polled))?;
         self.length = 0;
-        if self.buffer.is_empty() {
-            self.buffer = config.pool.take(0);
+        if self.buffer.is_empty() && !fin {
+            self.buffer = self.config.pool.take(0);
         }
         Poll::Ready(Ok(()))
     }
 
-    /// Empties the output, and with `flush` the transport's own buffer.
-    fn poll_out(&mut self, cx: &mut Context<'_>, flush: bool) -> Poll<Result<(), WriteError<S, R>>> {
+    /// Empties the output and the transport's own buffer.
+    fn poll_out(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), WriteError<S, R>>> {
+        let config = self.config;
+        let polled = self.side.sending(cx, |sending, cx| sending.poll_flush(cx, config));
+        self.resolve(cx, polled)
+    }
+
+    /// Keeps the deadlines while something has to wait, and takes note of a failure.
+    fn resolve(
+        &mut self,
+        cx: &mut Context<'_>,
+        polled: Poll<Result<(), WriteError<S, R>>>,
+    ) -> Poll<Result<(), WriteError<S, R>>> {
         let Self { side, timer, config, state, .. } = self;
-        let config = *config;
-        let polled = side.sending(cx, |sending, cx| {
-            if flush { sending.poll_flush(cx, config) } else { sending.poll_write_out(cx, config) }
-        });
         let result = match polled {
             Poll::Ready(result) => result,
             Poll::Pending => {
@@ -373,8 +388,8 @@ impl<S: SendSide<R>, R: Role> Drop for MessageWriter<'_, S, R> {
         config.pool.give(core::mem::take(&mut self.buffer));
         if self.state == State::Begun {
             let frame = CloseFrame { code: CloseCode::INTERNAL_ERROR, reason: "message abandoned" };
-            // Closed already, or no room because the peer does not read: then it gets no end of message either.
-            let _ = self.side.with(|sending| sending.start_close(config, Some(frame)));
+            // An error: closed already.
+            let _ = self.side.with(|sending| sending.start_close_for_sure(config, frame));
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::receiving::{Closed, Link, Receiving, Want};
 use crate::sender::{Control, Sender, Whole};
 use crate::sending::Sending;
 use crate::transport::{Timer, Transport, WriteTransport};
+use crate::wakers::Wakers;
 use alloc::sync::Arc;
 use alloc::vec;
 use core::future::poll_fn;
@@ -25,6 +26,8 @@ pub struct WebSocket<T: WriteTransport, R> {
     pub(crate) sending: Sending<T, R>,
     pub(crate) timer: T::Timer,
     pub(crate) config: Arc<Config>,
+    /// The tasks of a `Stream` and a `Sink`, which may be two.
+    pub(crate) wakers: Option<Arc<Wakers>>,
 }
 
 impl<T: Transport, R: Role> WebSocket<T, R> {
@@ -42,6 +45,7 @@ impl<T: Transport, R: Role> WebSocket<T, R> {
             sending: Sending::new(io, outbound, deadlines),
             timer: T::Timer::default(),
             config,
+            wakers: None,
         }
     }
 
@@ -74,7 +78,7 @@ impl<T: Transport, R: Role> WebSocket<T, R> {
         &mut self,
     ) -> Result<Option<(Message<'_>, Sender<'_, T, R>)>, Error<TransportError<T>>> {
         poll_fn(|cx| self.poll_recv(cx)).await?;
-        let Self { receiving, sending, timer, config } = self;
+        let Self { receiving, sending, timer, config, .. } = self;
         Ok(receiving.inbox.message().map(|message| (message, Sender { sending, timer, config })))
     }
 
@@ -85,7 +89,7 @@ impl<T: Transport, R: Role> WebSocket<T, R> {
     /// As [`recv`](Self::recv).
     #[inline]
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, Error<TransportError<T>>>> {
-        let Self { receiving, sending, timer, config } = self;
+        let Self { receiving, sending, timer, config, .. } = self;
         let progress =
             ready!(receiving.poll_progress(cx, config, &mut Whole { sending }, timer, Want::Messages))?;
         Poll::Ready(Ok(progress.is_some()))
@@ -100,7 +104,7 @@ impl<T: Transport, R: Role> WebSocket<T, R> {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Progress>, Error<TransportError<T>>>> {
-        let Self { receiving, sending, timer, config } = self;
+        let Self { receiving, sending, timer, config, .. } = self;
         receiving.poll_progress(cx, config, &mut Whole { sending }, timer, Want::Chunks)
     }
 
