@@ -10,8 +10,8 @@ use tightwire_tokio::{Config, Connector, Io, Listener, OriginPolicy, Server, Web
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 // What a million connections multiply. A change is a decision, not an accident.
-const _: () = assert!(size_of::<WebSocket>() == 216);
-const _: () = assert!(size_of::<tightwire_tokio::ClientSocket>() == 216);
+const _: () = assert!(size_of::<WebSocket>() == 224);
+const _: () = assert!(size_of::<tightwire_tokio::ClientSocket>() == 224);
 const _: () = assert!(size_of::<tightwire_async::Sender<'_, Io<tokio::net::TcpStream>, Server>>() == 24);
 
 const WARM: usize = 50;
