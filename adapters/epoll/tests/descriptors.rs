@@ -4,6 +4,7 @@
 mod support;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use socket2::{Domain, Socket, Type};
 use std::time::Duration;
 use support::{Bench, Peer, REQUEST, Saw, frame};
 use tightwire_epoll::{Config, Token};
@@ -18,11 +19,19 @@ fn descriptors_run_out_and_come_back() {
     let bench = Bench::new(Config::default());
     let mut served: Vec<_> = (0..5).map(|_| bench.client()).collect();
     let before = getrlimit(Resource::Nofile);
-    // Room for the clients' ends of eight more connections, and for five of the server's.
+    // The clients' ends of eight more connections are there before the server can take their room, and there is
+    // room for five of the server's.
     let clients: Vec<_> = {
-        let reserve = descriptors() + 8;
-        setrlimit(Resource::Nofile, Rlimit { current: Some(reserve + 5), maximum: before.maximum }).unwrap();
-        (0..8).map(|_| Peer::connect(bench.address())).collect()
+        let sockets: Vec<_> =
+            (0..8).map(|_| Socket::new(Domain::IPV4, Type::STREAM, None).unwrap()).collect();
+        let limit = descriptors() + 5;
+        setrlimit(Resource::Nofile, Rlimit { current: Some(limit), maximum: before.maximum }).unwrap();
+        let connect = |socket: Socket| {
+            socket.connect(&bench.address().into()).unwrap();
+            socket.set_tcp_nodelay(true).unwrap();
+            Peer { socket: socket.into() }
+        };
+        sockets.into_iter().map(connect).collect()
     };
     bench.until(|stats| stats.accepted >= 9);
     // Those that are there are served, and the thread does not spin: it waits a tick and looks again.
