@@ -166,6 +166,8 @@ pub struct Incoming<T: WriteTransport> {
 impl<T: Transport> Incoming<T> {
     /// Reads the request. One that is malformed or too large is answered here.
     ///
+    /// Not cancel safe: a dropped future ends the transport.
+    ///
     /// # Errors
     /// [`OpenError::Request`], [`OpenError::Timeout`], [`OpenError::Ended`] or [`OpenError::Transport`].
     pub async fn read(io: T, config: Arc<Config>) -> Result<Self, OpenError<TransportError<T>>> {
@@ -193,6 +195,8 @@ impl<T: Transport> Incoming<T> {
 
     /// Answers the request: with 101 if the application accepts it and it is one for a WebSocket connection
     /// from an allowed origin, else with the status that says why not.
+    ///
+    /// Not cancel safe: a dropped future ends the transport.
     ///
     /// # Errors
     /// [`OpenError::Request`], [`OpenError::Refused`], [`OpenError::Response`], or as [`read`](Self::read).
@@ -256,6 +260,8 @@ fn respond<E>(head: &[u8], origins: &OriginPolicy<'_>, answer: &Answer) -> Resul
 
 /// Accepts a connection from an allowed origin, as a server, without a look at the request: see
 /// [`accept_with`].
+///
+/// Not cancel safe: a dropped future ends the transport.
 ///
 /// # Errors
 /// As [`accept_with`].

@@ -20,6 +20,8 @@ pub struct Sender<'a, T: WriteTransport, R> {
 impl<T: WriteTransport, R: Role> Sender<'_, T, R> {
     /// Queues a message: see [`WebSocket::feed`](crate::WebSocket::feed).
     ///
+    /// Cancel safe, as there.
+    ///
     /// # Errors
     /// As there.
     pub fn feed<'m>(
@@ -31,6 +33,8 @@ impl<T: WriteTransport, R: Role> Sender<'_, T, R> {
 
     /// Sends a message: see [`WebSocket::send`](crate::WebSocket::send).
     ///
+    /// Cancel safe, as there.
+    ///
     /// # Errors
     /// As there.
     pub fn send<'m>(
@@ -41,6 +45,8 @@ impl<T: WriteTransport, R: Role> Sender<'_, T, R> {
     }
 
     /// Queues one fragment: see [`WebSocket::feed_fragment`](crate::WebSocket::feed_fragment).
+    ///
+    /// Cancel safe, as there.
     ///
     /// # Errors
     /// As there.
@@ -55,6 +61,8 @@ impl<T: WriteTransport, R: Role> Sender<'_, T, R> {
 
     /// Writes what is queued: see [`WebSocket::flush`](crate::WebSocket::flush).
     ///
+    /// Cancel safe, as there.
+    ///
     /// # Errors
     /// As there.
     pub fn flush(&mut self) -> impl Future<Output = Result<(), Error<T::Error>>> {
@@ -62,6 +70,8 @@ impl<T: WriteTransport, R: Role> Sender<'_, T, R> {
     }
 
     /// Sends a Ping: see [`WebSocket::ping`](crate::WebSocket::ping).
+    ///
+    /// Cancel safe, as there.
     ///
     /// # Errors
     /// As there.

@@ -407,7 +407,7 @@ impl<T: Transport, R: Role> WebSocket<T, R> {
     /// Waits for the next message and gives it as a stream of octets; `None` once the connection was closed in
     /// good order. The limit on messages holds for it too: raise or lift it in the configuration.
     ///
-    /// Cancel safe until it is ready.
+    /// Cancel safe: a dropped future loses nothing. A reader that is dropped discards the rest of its message.
     ///
     /// # Errors
     /// As [`recv`](Self::recv).
@@ -427,6 +427,8 @@ impl<T: Transport, R: Role> WebSocket<T, R> {
 
 impl<T: SplitTransport, R: Role> Reader<T, R> {
     /// Waits for the next message and gives it as a stream of octets: see [`WebSocket::recv_reader`].
+    ///
+    /// Cancel safe, as there.
     ///
     /// # Errors
     /// As there.
