@@ -12,10 +12,17 @@ const USAGE: &str = "usage: client ws://HOST:PORT/PATH";
 /// Octets of a binary message that are shown.
 const SHOWN: usize = 32;
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Result<(), Box<dyn Error>> {
     let uri = std::env::args().nth(1).ok_or(USAGE)?;
-    let mut socket = connect(&uri).await?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let result = runtime.block_on(talk(&uri));
+    // Waiting for a line cannot be called off: it is left behind.
+    runtime.shutdown_background();
+    result
+}
+
+async fn talk(uri: &str) -> Result<(), Box<dyn Error>> {
+    let mut socket = connect(uri).await?;
     println!("connected; each line is a message, the end of the input closes");
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     loop {

@@ -4,6 +4,7 @@
 //! other's files in a common target folder.
 
 use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
 /// A child that ends with its test.
@@ -64,4 +65,19 @@ fn the_client_talks_to_the_echo_server() {
     assert_eq!(printed.next().unwrap(), "closed by the peer with code 1000 ");
     assert_eq!(printed.next(), None);
     assert!(client.0.wait().unwrap().success());
+}
+
+#[test]
+fn the_client_ends_with_the_connection_whatever_its_input_does() {
+    // A server that accepts and is gone.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut client = Example::run("client", &[&format!("ws://{}", listener.local_addr().unwrap())]);
+    let _input = client.input();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        listener.set_nonblocking(true).unwrap();
+        let (stream, _) = tokio::net::TcpListener::from_std(listener).unwrap().accept().await.unwrap();
+        drop(tightwire_tokio::accept(stream, &tightwire_tokio::OriginPolicy::Any).await.unwrap());
+    });
+    assert!(!client.0.wait().unwrap().success());
 }
