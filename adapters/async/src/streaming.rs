@@ -143,7 +143,7 @@ impl<'a, C: Chunks> MessageReader<'a, C> {
     }
 
     /// Copies the next octets into `buffer` and returns how many; 0 at the end of the message.
-    #[cfg(feature = "std")]
+    #[cfg(any(feature = "tokio-io", feature = "futures-io"))]
     fn poll_copy(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, Error<C::Error>>> {
         if buffer.is_empty() || !ready!(self.poll_fill(cx))? {
             return Poll::Ready(Ok(0));
@@ -448,7 +448,7 @@ impl<T: SplitTransport, R: Role> Writer<T, R> {
     }
 }
 
-#[cfg(feature = "std")]
+#[cfg(any(feature = "tokio-io", feature = "futures-io"))]
 mod io {
     use super::*;
     use std::io;
