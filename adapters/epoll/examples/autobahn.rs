@@ -87,8 +87,8 @@ mod linux {
         let uri = Uri::parse(&url)?;
         let server = (uri.host(), uri.port()).to_socket_addrs()?.next().ok_or("the host has no address")?;
         let (send, done) = mpsc::channel();
-        let mut config = Config::default();
-        config.limits = Limits::DEFAULT.with_message(64 << 20).with_fragments(1 << 20);
+        let limits = Limits::DEFAULT.with_message(64 << 20).with_fragments(1 << 20);
+        let config = Config::default().with_limits(limits);
         let testee = move |_| Testee { done: send.clone(), cases: 0 };
         let reactors = Builder::new().threads(1).config(config).start(testee)?;
         let reactor = reactors.senders().first().cloned().ok_or("no reactor")?;

@@ -51,8 +51,8 @@ mod linux {
             }
         }
         let _ = limits::raise_descriptors();
-        let mut config = Config::default();
-        config.limits = Limits::DEFAULT.with_message(64 << 20).with_fragments(1 << 20);
+        let limits = Limits::DEFAULT.with_message(64 << 20).with_fragments(1 << 20);
+        let config = Config::default().with_limits(limits);
         let server = builder.config(config).listen(address.parse()?).start(|_| Echo)?;
         for address in server.addresses() {
             println!("echoing on ws://{address}/");

@@ -42,10 +42,10 @@ mod server {
 
     pub(crate) fn main(address: &str) -> Result<(), Box<dyn Error>> {
         limits::raise_descriptors()?;
-        let mut config = Config::default();
-        config.timeouts = Timeouts::new(TICKS_PER_SECOND);
+        let mut timeouts = Timeouts::new(TICKS_PER_SECOND);
         // Ten minutes of silence are nothing unusual here.
-        config.timeouts.ping = Some(600 * TICKS_PER_SECOND);
+        timeouts.ping = Some(600 * TICKS_PER_SECOND);
+        let config = Config::default().with_timeouts(timeouts);
         let builder = Builder::new().config(config).threads(1).share_port(true);
         let server = builder.listen(address.parse()?).start(|_| Echo)?;
         for address in server.addresses() {
@@ -174,9 +174,9 @@ mod load {
         let [server, source, count] = arguments else { return Err("load SERVER SOURCE COUNT".into()) };
         let plan = Plan { server: server.parse()?, source: source.parse()?, count: count.parse()? };
         limits::raise_descriptors()?;
-        let mut config = Config::default();
-        config.timeouts = Timeouts::NONE;
-        config.timeouts.handshake = Some(60 * TICKS_PER_SECOND);
+        let mut timeouts = Timeouts::NONE;
+        timeouts.handshake = Some(60 * TICKS_PER_SECOND);
+        let config = Config::default().with_timeouts(timeouts);
         let (told, tells) = mpsc::channel();
         // The first connection is begun from here; the others follow from its events.
         let mut ports = PORTS;

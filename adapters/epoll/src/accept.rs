@@ -35,6 +35,29 @@ impl Default for Admission {
     }
 }
 
+impl Admission {
+    /// The same with so many connections at a time at most.
+    #[must_use]
+    pub fn with_connections(mut self, connections: u64) -> Self {
+        self.connections = connections;
+        self
+    }
+
+    /// The same with so many connections at a time from one address at most.
+    #[must_use]
+    pub fn with_per_address(mut self, connections: impl Into<Option<u32>>) -> Self {
+        self.per_address = connections.into();
+        self
+    }
+
+    /// The same with so many connections that one thread accepts in a tick.
+    #[must_use]
+    pub fn with_per_tick(mut self, connections: u32) -> Self {
+        self.per_tick = connections;
+        self
+    }
+}
+
 /// The connections that a server has taken on.
 #[derive(Debug, Default)]
 pub(crate) struct Gate {

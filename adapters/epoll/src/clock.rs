@@ -1,6 +1,6 @@
 //! The time of one thread in ticks. Coarse: the kernel's cached clock, which costs a few nanoseconds.
 
-use crate::reactor::TICKS_PER_SECOND;
+use crate::config::TICKS_PER_SECOND;
 use rustix::time::{ClockId, clock_gettime};
 use std::sync::OnceLock;
 use std::time::Duration;

@@ -2,12 +2,13 @@
 
 use crate::accept::Listener;
 use crate::clock;
+use crate::config::TICKS_PER_SECOND;
 use crate::engine::Engine;
 use crate::entry::Flags;
 use crate::handler::{Cause, Handler};
 use crate::mailbox::{Letter, Mailbox};
 use crate::poller::Events;
-use crate::reactor::{HEADROOM, Reactor, TICKS_PER_SECOND};
+use crate::reactor::{HEADROOM, Reactor};
 use crate::slab::Token;
 use rustix::fd::OwnedFd;
 use std::io;

@@ -19,6 +19,7 @@ pub mod workers;
 
 mod accept;
 mod clock;
+mod config;
 mod conn;
 mod counters;
 mod dial;
@@ -38,6 +39,7 @@ mod socket;
 mod topics;
 
 pub use accept::Admission;
+pub use config::{Config, TICKS_PER_SECOND};
 pub use conn::Conn;
 pub use counters::Stats;
 pub use dial::{ConnectError, DialError};
@@ -45,7 +47,7 @@ pub use event_loop::Report;
 pub use handler::{Cause, Closed, Handler, Part};
 pub use mailbox::{Owned, PostError, Sender};
 pub use opening::{Answer, Opening};
-pub use reactor::{Config, Reactor, TICKS_PER_SECOND};
+pub use reactor::Reactor;
 pub use sending::{Refused, Sent, WhenFull};
 pub use server::{Builder, Meter, Server};
 pub use slab::Token;

@@ -4,13 +4,13 @@
 //! protocol is core's, the order of events is the engine's.
 
 use crate::accept::Turnstile;
+use crate::config::Config;
 use crate::conn::Conn;
 use crate::counters::Counters;
 use crate::entry::{Entry, Extras, Flags};
 use crate::mailbox::Sender;
 use crate::poller::{Interest, Mode, Poller};
 use crate::pool::Pool;
-use crate::sending::WhenFull;
 use crate::slab::{Slab, Token};
 use crate::topics::Topics;
 use crate::wheel::Wheel;
@@ -19,63 +19,11 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 use tightwire::deadline::Tick;
-use tightwire::handshake::HeadLimits;
-use tightwire::{Deadlines, Limits, Timeouts};
-
-/// Ticks of [`Config::timeouts`] in a second.
-pub const TICKS_PER_SECOND: u32 = 10;
+use tightwire::{Deadlines, Timeouts};
 
 /// The octets in front of the shared read buffer in which a cut head or control frame is put (RFC 6455 5.2,
 /// 5.5: fewer than 131).
 pub(crate) const HEADROOM: usize = 131;
-
-/// How a reactor thread treats its connections.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Config {
-    /// What a peer may send. Default: messages of 1 MiB in 1024 frames.
-    pub limits: Limits,
-    /// How large the head of a request or response may be. Default: 8 KiB, 64 headers.
-    pub head_limits: HeadLimits,
-    /// How long things may take, in [ticks](TICKS_PER_SECOND). Default: see [`Timeouts`].
-    pub timeouts: Timeouts,
-    /// Octets of output that may wait for a peer when one more message is taken. So what waits is at most this
-    /// and one message, or one output buffer if that is more. Default: 64 KiB.
-    pub mark: usize,
-    /// What happens to a message that meets the mark. Default: it is refused.
-    pub when_full: WhenFull,
-    /// Octets of the read buffer that all connections of a thread share. Default: 256 KiB.
-    pub read_buffer: usize,
-    /// Octets of the output buffer that all connections of a thread share: what one event can send in one
-    /// write. Default: 256 KiB.
-    pub output_buffer: usize,
-    /// Octets of unused buffers that a thread keeps, as long as it takes some now and then. Default: 32 MiB.
-    pub pool: usize,
-    /// The most connections of a thread. Default: 2^30.
-    pub connections: u32,
-    /// Sockets that one wait can report. Default: 1024.
-    pub events: usize,
-    /// Messages from other threads that may wait. Default: 65,536.
-    pub mailbox: usize,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            limits: Limits::DEFAULT,
-            head_limits: HeadLimits::DEFAULT,
-            timeouts: Timeouts::new(TICKS_PER_SECOND),
-            mark: 64 * 1024,
-            when_full: WhenFull::Refuse,
-            read_buffer: 256 * 1024,
-            output_buffer: 256 * 1024,
-            pool: 32 * 1024 * 1024,
-            connections: crate::slab::CAPACITY_MAX,
-            events: 1024,
-            mailbox: 65_536,
-        }
-    }
-}
 
 /// The connections of one thread.
 pub struct Reactor<S> {

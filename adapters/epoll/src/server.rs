@@ -2,12 +2,13 @@
 
 use crate::accept::{Admission, Gate, Turnstile};
 use crate::clock;
+use crate::config::Config;
 use crate::counters::{Counters, Stats};
 use crate::event_loop::{Loop, Report};
 use crate::handler::Handler;
 use crate::mailbox::{Letter, Mailbox, Owned, PostError, Sender, mailbox};
 use crate::poller::Poller;
-use crate::reactor::{Config, Reactor};
+use crate::reactor::Reactor;
 use crate::topics::encode_owned;
 use rustix::fd::OwnedFd;
 use socket2::{Domain, Protocol, Socket, Type};

@@ -276,9 +276,7 @@ fn the_first_subprotocol_is_selected() {
 
 #[test]
 fn too_many_connections_are_closed_at_once() {
-    let mut admission = Admission::default();
-    admission.connections = 3;
-    let bench = Bench::with(Builder::new().admission(admission));
+    let bench = Bench::with(Builder::new().admission(Admission::default().with_connections(3)));
     let mut peers: Vec<_> = (0..3).map(|_| bench.client()).collect();
     let mut refused = Peer::connect(bench.address());
     assert!(refused.is_at_end());
@@ -291,9 +289,7 @@ fn too_many_connections_are_closed_at_once() {
 
 #[test]
 fn one_address_may_not_take_all() {
-    let mut admission = Admission::default();
-    admission.per_address = Some(2);
-    let bench = Bench::with(Builder::new().admission(admission));
+    let bench = Bench::with(Builder::new().admission(Admission::default().with_per_address(2)));
     let first = bench.client();
     let mut second = bench.client();
     assert!(Peer::connect(bench.address()).is_at_end());
@@ -305,9 +301,7 @@ fn one_address_may_not_take_all() {
 
 #[test]
 fn an_accept_throttle_delays_and_loses_nobody() {
-    let mut admission = Admission::default();
-    admission.per_tick = 2;
-    let bench = Bench::with(Builder::new().admission(admission));
+    let bench = Bench::with(Builder::new().admission(Admission::default().with_per_tick(2)));
     let mut peers: Vec<_> = (0..7).map(|_| bench.client()).collect();
     peers.iter_mut().for_each(Peer::sync);
     assert_eq!(bench.server.stats().accepted, 7);
