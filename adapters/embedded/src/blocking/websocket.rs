@@ -1,0 +1,190 @@
+//! A connection over a blocking transport.
+
+use super::Sender;
+use crate::config::{Clock, Untimed};
+use crate::error::Error;
+use crate::received::Received;
+use crate::receiving::Machine;
+use crate::sending::Step;
+use crate::storage::Storage;
+use embedded_io::{Read, Write};
+use tightwire::deadline::Tick;
+use tightwire::{CloseCode, CloseFrame, Kind, Message, Progress, Role};
+
+/// A WebSocket connection over a blocking transport, after its opening handshake.
+///
+/// Pings and the peer's Close frame are answered and deadlines are looked at while it receives.
+pub struct WebSocket<IO, R, B: Storage, C = Untimed> {
+    io: IO,
+    machine: Machine<R, B>,
+    clock: C,
+}
+
+impl<IO: Read + Write, R: Role, B: Storage, C: Clock> WebSocket<IO, R, B, C> {
+    pub(crate) const fn new(io: IO, machine: Machine<R, B>, clock: C) -> Self {
+        Self { io, machine, clock }
+    }
+
+    /// Receives the next message, or the next piece of one that is larger than the storage, lent until the next call;
+    /// `None` once the connection was closed in good order, after which [`closed`](Self::closed) tells how.
+    ///
+    /// What was queued, and the replies to Pings, are written before this waits for the peer.
+    ///
+    /// # Errors
+    /// [`Error::Peer`], [`Error::Timeout`] or [`Error::Ended`], again and again: the connection is at its end. After
+    /// [`Error::Io`] the call may be made again.
+    pub fn recv(&mut self) -> Result<Option<Received<'_>>, Error<IO::Error>> {
+        let progress = self.progress()?;
+        Ok(progress.and_then(|progress| self.machine.receiving.received(progress)))
+    }
+
+    /// As [`recv`](Self::recv), and lends the sending side beside what was received, so that it can be answered or sent
+    /// back without a copy.
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv).
+    #[allow(clippy::type_complexity)] // a pair
+    pub fn recv_with_sender(
+        &mut self,
+    ) -> Result<Option<(Received<'_>, Sender<'_, IO, R, B::Transmit, C>)>, Error<IO::Error>> {
+        let progress = self.progress()?;
+        let Self { io, machine: Machine { receiving, sending }, clock } = self;
+        let received = progress.and_then(|progress| receiving.received(progress));
+        Ok(received.map(|received| (received, Sender { io, sending, clock })))
+    }
+
+    /// The sending side by itself.
+    pub fn sender(&mut self) -> Sender<'_, IO, R, B::Transmit, C> {
+        Sender { io: &mut self.io, sending: &mut self.machine.sending, clock: &mut self.clock }
+    }
+
+    /// Queues a message without writing it yet: see [`Sender::feed`].
+    ///
+    /// # Errors
+    /// As [`Sender::feed`].
+    pub fn feed<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error<IO::Error>> {
+        self.sender().feed(message)
+    }
+
+    /// Sends a message and everything that was queued before it: see [`Sender::send`].
+    ///
+    /// # Errors
+    /// As [`Sender::feed`].
+    pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error<IO::Error>> {
+        self.sender().send(message)
+    }
+
+    /// Queues one fragment of a message: see [`Sender::feed_fragment`].
+    ///
+    /// # Errors
+    /// As [`Sender::feed`].
+    pub fn feed_fragment(&mut self, kind: Kind, payload: &[u8], fin: bool) -> Result<(), Error<IO::Error>> {
+        self.sender().feed_fragment(kind, payload, fin)
+    }
+
+    /// Sends a Ping with at most 125 octets of payload (RFC 6455 5.5.2). Keepalive sends its own.
+    ///
+    /// # Errors
+    /// As [`Sender::feed`].
+    pub fn ping(&mut self, payload: &[u8]) -> Result<(), Error<IO::Error>> {
+        self.sender().ping(payload)
+    }
+
+    /// Sends a Pong that nobody asked for (RFC 6455 5.5.3). Pings are answered without it.
+    ///
+    /// # Errors
+    /// As [`Sender::feed`].
+    pub fn pong(&mut self, payload: &[u8]) -> Result<(), Error<IO::Error>> {
+        self.sender().pong(payload)
+    }
+
+    /// Writes everything that is queued.
+    ///
+    /// # Errors
+    /// As [`Sender::flush`].
+    pub fn flush(&mut self) -> Result<(), Error<IO::Error>> {
+        self.sender().flush()
+    }
+
+    /// Sends a Close frame and does not wait for the peer's: see [`Sender::start_close`].
+    ///
+    /// # Errors
+    /// As [`Sender::start_close`].
+    pub fn start_close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error<IO::Error>> {
+        self.sender().start_close(code, reason)
+    }
+
+    /// Closes the connection: sends a Close frame, unless one was sent, and waits for the peer's. Messages that still
+    /// arrive are dropped; to have them, call [`start_close`](Self::start_close) and go on receiving until `None`.
+    ///
+    /// The transport is the caller's to end: a server does so at once, a client lets the server be the first
+    /// (RFC 6455 7.1.1).
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv), and as [`start_close`](Self::start_close).
+    pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error<IO::Error>> {
+        if !self.machine.sending.is_closed() && !self.machine.sending.is_ended() {
+            self.start_close(code, reason)?;
+        }
+        while self.progress()?.is_some() {}
+        Ok(())
+    }
+
+    /// What the peer's Close frame said, once the connection was closed: 1005 if it gave no code.
+    pub fn closed(&self) -> Option<CloseFrame<'_>> {
+        self.machine.receiving.closed()
+    }
+
+    /// The last round trip of a Ping and its Pong, in ticks of the clock.
+    pub const fn round_trip(&self) -> Option<u32> {
+        self.machine.sending.round_trip()
+    }
+
+    /// The kind of the message in fragments that this end has begun and not ended.
+    pub fn open_message(&self) -> Option<Kind> {
+        self.machine.sending.open_message()
+    }
+
+    /// When a deadline passes next, in ticks of the clock: how long the next read may wait. `None` if none runs.
+    pub fn next_deadline(&mut self) -> Option<Tick> {
+        self.machine.sending.next_deadline(self.clock.now())
+    }
+
+    /// The transport.
+    pub const fn transport(&mut self) -> &mut IO {
+        &mut self.io
+    }
+
+    /// Gives the transport back.
+    pub fn into_transport(self) -> IO {
+        self.io
+    }
+
+    fn progress(&mut self) -> Result<Option<Progress>, Error<IO::Error>> {
+        let Self { io, machine, clock } = self;
+        loop {
+            match machine.next(clock.now()) {
+                Step::Done(Ok(progress)) => return Ok(Some(progress)),
+                Step::Done(Err(outcome)) => return outcome.received(),
+                Step::Read => {
+                    let octets = io.read(machine.receiving.space()).map_err(Error::Io)?;
+                    machine.read(octets, clock.now());
+                }
+                Step::Write => match io.write(machine.sending.unsent()) {
+                    Ok(octets) => machine.sending.sent(octets, clock.now()),
+                    Err(error) => machine.sending.write_failed(error)?,
+                },
+                Step::Flush => match io.flush() {
+                    Ok(()) => machine.sending.flushed(),
+                    Err(error) => machine.sending.write_failed(error)?,
+                },
+            }
+        }
+    }
+}
+
+impl<IO, R, B: Storage, C> core::fmt::Debug for WebSocket<IO, R, B, C> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("WebSocket").finish_non_exhaustive()
+    }
+}

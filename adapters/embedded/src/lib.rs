@@ -1,0 +1,31 @@
+//! WebSocket (RFC 6455) for firmware: tightwire over embedded-io and embedded-io-async, in memory that the caller lends,
+//! without an allocator.
+#![no_std]
+#![forbid(unsafe_code)]
+
+#[cfg(test)]
+extern crate std;
+
+pub mod blocking;
+mod config;
+mod error;
+mod opening;
+mod outbox;
+mod received;
+mod receiving;
+mod sending;
+mod storage;
+
+pub use config::{Clock, Config, Untimed};
+pub use error::{Error, OpenError};
+pub use opening::{Answered, Opening, Responder};
+pub use received::{Chunk, Received};
+pub use storage::{Buffers, Inline, Memory, RECEIVE_MIN, Slices, Storage, TRANSMIT_MIN, TooSmall};
+
+pub use tightwire::deadline::{self, Timeouts};
+pub use tightwire::handshake::server::{Acceptance, Request, Response};
+pub use tightwire::handshake::{self, HeadLimits, OriginPolicy, Slot, client};
+pub use tightwire::{
+    Client, CloseCode, CloseFrame, Connection, KeySource, Kind, Limits, Message, Role, SendError, Server,
+    Text, Violation,
+};

@@ -1,0 +1,307 @@
+//! The sending side without a transport: what waits to be sent, how the connection ends, and its time.
+//!
+//! It decides what is to be written and when the end has come. It does no I/O: blocking and async code ask it what to
+//! do next and tell it what was done, so a call that stops anywhere leaves it as it was.
+
+use crate::config::Config;
+use crate::error::Error;
+use crate::outbox::Outbox;
+use crate::storage::Memory;
+use tightwire::deadline::{Action, Deadlines, Tick, Timeout};
+use tightwire::{CloseCode, CloseFrame, Event, Kind, Outbound, Output, Role, SendError, Violation};
+
+/// What the transport is to do next, or that there is nothing more for it to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step<T> {
+    /// Read into the space.
+    Read,
+    /// Write what is unsent.
+    Write,
+    /// Flush.
+    Flush,
+    Done(T),
+}
+
+/// Where a connection stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Open,
+    /// The last Close frame is on its way, because of this.
+    Ending(Outcome),
+    Ended(Outcome),
+}
+
+/// How a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Clean,
+    Violation(Violation),
+    Timeout(Timeout),
+    Abnormal,
+}
+
+impl Outcome {
+    /// What a receiver is told.
+    pub(crate) fn received<X, E>(self) -> Result<Option<X>, Error<E>> {
+        match self {
+            Self::Clean => Ok(None),
+            Self::Violation(violation) => Err(Error::Peer(violation)),
+            Self::Timeout(timeout) => Err(Error::Timeout(timeout)),
+            Self::Abnormal => Err(Error::Ended),
+        }
+    }
+
+    /// What a sender is told.
+    pub(crate) fn sent<E>(self) -> Error<E> {
+        match self.received::<(), E>() {
+            Err(error) => error,
+            Ok(_) => Error::Caller(SendError::Closed),
+        }
+    }
+}
+
+pub(crate) struct Sending<R, O> {
+    outbound: Outbound<R>,
+    outbox: Outbox<O>,
+    pub(crate) deadlines: Deadlines,
+    pub(crate) config: &'static Config,
+    phase: Phase,
+    round_trip: Option<u32>,
+}
+
+impl<R: Role, O: Memory> Sending<R, O> {
+    pub(crate) const fn new(
+        outbound: Outbound<R>,
+        outbox: Outbox<O>,
+        deadlines: Deadlines,
+        config: &'static Config,
+    ) -> Self {
+        Self { outbound, outbox, deadlines, config, phase: Phase::Open, round_trip: None }
+    }
+
+    /// What has to be done before everything is with the transport; up to `flushed` or only to the last write.
+    pub(crate) fn next_out(&mut self, now: Tick, flushed: bool) -> Step<Result<(), Outcome>> {
+        if let Phase::Ended(outcome) = self.phase {
+            return Step::Done(Err(outcome));
+        }
+        if !self.outbox.is_empty() {
+            self.deadlines.write_blocked(now);
+            self.check_time(now);
+            if let Phase::Ended(outcome) = self.phase {
+                return Step::Done(Err(outcome));
+            }
+            return Step::Write;
+        }
+        if flushed && !self.outbox.is_flushed() { Step::Flush } else { Step::Done(Ok(())) }
+    }
+
+    /// As [`next_out`](Self::next_out), for a receiver: where the connection stands once nothing is left to send.
+    pub(crate) fn next_end(&mut self, now: Tick) -> Step<Option<Outcome>> {
+        match self.next_out(now, true) {
+            Step::Done(Err(outcome)) => return Step::Done(Some(outcome)),
+            Step::Done(Ok(())) => {}
+            Step::Read => return Step::Read,
+            Step::Write => return Step::Write,
+            Step::Flush => return Step::Flush,
+        }
+        if let Phase::Ending(outcome) = self.phase {
+            self.phase = Phase::Ended(outcome);
+            return Step::Done(Some(outcome));
+        }
+        Step::Done(None)
+    }
+
+    pub(crate) fn unsent(&self) -> &[u8] {
+        self.outbox.unsent()
+    }
+
+    /// Notes that the transport took octets. A transport that takes none of several takes none any more.
+    pub(crate) fn sent(&mut self, octets: usize, now: Tick) {
+        if octets == 0 {
+            self.end_now(Outcome::Abnormal);
+        }
+        self.outbox.sent(octets);
+        self.deadlines.write_progress(now);
+        if self.outbox.is_empty() {
+            self.deadlines.write_done(now);
+        }
+    }
+
+    pub(crate) fn flushed(&mut self) {
+        self.outbox.flushed();
+    }
+
+    /// Notes that the transport failed to write. While the connection was ending that is the end of it, for the reason
+    /// that it was ending for; else it is an error.
+    pub(crate) fn write_failed<E>(&mut self, error: E) -> Result<(), Error<E>> {
+        let Phase::Ending(outcome) = self.phase else { return Err(Error::Io(error)) };
+        self.phase = Phase::Ended(outcome);
+        Ok(())
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.phase == Phase::Open
+    }
+
+    pub(crate) fn is_ended(&self) -> bool {
+        matches!(self.phase, Phase::Ended(_))
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.outbound.is_closed()
+    }
+
+    pub(crate) fn open_message(&self) -> Option<Kind> {
+        self.outbound.open_message()
+    }
+
+    pub(crate) const fn round_trip(&self) -> Option<u32> {
+        self.round_trip
+    }
+
+    /// Lets the outbound half append to what waits.
+    fn write<X>(&mut self, write: impl FnOnce(&mut Outbound<R>, &mut Output<'_>) -> X) -> X {
+        let Self { outbound, outbox, .. } = self;
+        outbox.write(|out| write(outbound, out))
+    }
+
+    /// Whether a message may begin.
+    pub(crate) const fn may_begin(&self) -> Result<(), SendError> {
+        self.outbound.may_begin()
+    }
+
+    /// Queues as much of a frame as there is room for, in frames as large as the storage allows, and takes it off the
+    /// front of `payload`; whether that was all. If not, what waits is to be written first.
+    pub(crate) fn feed(&mut self, kind: Kind, payload: &mut &[u8], fin: bool) -> Result<bool, SendError> {
+        let largest = largest_payload::<R>(self.outbox.capacity());
+        loop {
+            let (front, rest) = payload.split_at_checked(largest).unwrap_or((payload, &[]));
+            let last = rest.is_empty();
+            match self.write(|outbound, out| outbound.fragment(kind, front, fin && last, out)) {
+                Ok(()) => *payload = rest,
+                Err(SendError::NeedsSpace(_)) => return Ok(false),
+                Err(error) => return Err(error),
+            }
+            if last {
+                return Ok(true);
+            }
+        }
+    }
+
+    pub(crate) fn ping(&mut self, payload: &[u8], now: Tick) -> Result<(), SendError> {
+        self.write(|outbound, out| outbound.ping(payload, out))?;
+        self.deadlines.ping_sent(now);
+        Ok(())
+    }
+
+    pub(crate) fn pong(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        self.write(|outbound, out| outbound.pong(payload, out))
+    }
+
+    pub(crate) fn close(&mut self, code: CloseCode, reason: &str, now: Tick) -> Result<(), SendError> {
+        // RFC 6455 7.4.1: 1005 stands for a Close frame without a code
+        let frame = (code != CloseCode::NO_STATUS).then_some(CloseFrame { code, reason });
+        self.write(|outbound, out| outbound.close(frame, out))?;
+        self.deadlines.close_begun(now);
+        Ok(())
+    }
+
+    /// Queues what an event of the peer's wants answered; an error if there is no room for it.
+    pub(crate) fn reply(&mut self, event: &Event<'_>) -> Result<(), SendError> {
+        self.write(|outbound, out| outbound.reply(event, out))
+    }
+
+    /// Queues the Close frame that a violation demands; an error if there is no room for it.
+    pub(crate) fn fail(&mut self, violation: Violation) -> Result<(), SendError> {
+        self.write(|outbound, out| outbound.fail(violation, out))
+    }
+
+    /// Notes a Pong.
+    pub(crate) fn pong_received(&mut self, now: Tick) {
+        if let Some(ticks) = self.deadlines.pong_received(now) {
+            self.round_trip = Some(ticks);
+        }
+    }
+
+    /// Ends the connection once everything is sent.
+    pub(crate) fn end(&mut self, outcome: Outcome, now: Tick) {
+        self.deadlines.close_begun(now);
+        self.phase = Phase::Ending(outcome);
+    }
+
+    /// Ends the connection as it is.
+    pub(crate) fn end_now(&mut self, outcome: Outcome) {
+        self.phase = Phase::Ended(outcome);
+    }
+
+    /// Does what the time asks for: queues a Ping, or begins the end. Whether it did something.
+    pub(crate) fn check_time(&mut self, now: Tick) -> bool {
+        let Some(action) = self.deadlines.on_time(now, &self.config.timeouts) else { return false };
+        match (action, self.phase) {
+            (Action::Ping, _) => {
+                // Nothing waits when a Ping is due, so there is room for it.
+                let _ = self.write(|outbound, out| outbound.ping(b"", out));
+            }
+            (Action::Fail(_), Phase::Ending(outcome)) => self.phase = Phase::Ended(outcome),
+            (Action::Fail(timeout), _) => {
+                let told = timeout
+                    .close_code()
+                    .is_some_and(|code| self.write(|outbound, out| outbound.close_with(code, out)).is_ok());
+                self.deadlines.close_begun(now);
+                let outcome = Outcome::Timeout(timeout);
+                self.phase = if told { Phase::Ending(outcome) } else { Phase::Ended(outcome) };
+            }
+        }
+        true
+    }
+
+    /// When to look at the time again.
+    pub(crate) fn next_deadline(&self, now: Tick) -> Option<Tick> {
+        self.deadlines.next_deadline(now, &self.config.timeouts)
+    }
+}
+
+/// The largest payload whose frame fits `capacity` octets, which are at least 131.
+const fn largest_payload<R: Role>(capacity: usize) -> usize {
+    // RFC 6455 5.2: two octets of head, four from 126 on, ten from 65536 on; 5.3: and a mask key
+    let capacity = capacity - if R::IS_CLIENT { 4 } else { 0 };
+    if capacity > 0xFFFF + 10 {
+        capacity - 10
+    } else if capacity > 0xFFFF + 4 {
+        0xFFFF
+    } else if capacity > 125 + 4 {
+        capacity - 4
+    } else if capacity > 125 + 2 {
+        125
+    } else {
+        capacity - 2
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec;
+    use tightwire::{Client, Server};
+
+    type Zeros = fn() -> [u8; 4];
+
+    fn fits<R: Role>(mut outbound: Outbound<R>, capacity: usize, payload: usize) -> bool {
+        let mut memory = vec![0; capacity];
+        let payload = vec![0; payload];
+        outbound.encode(&payload[..], &mut Output::new(&mut memory)).is_ok()
+    }
+
+    #[test]
+    fn the_largest_payload_fits_and_no_larger_one() {
+        for capacity in (131..150).chain(65530..65560) {
+            let server = largest_payload::<Server>(capacity);
+            assert!(fits(Outbound::new(Server), capacity, server), "{capacity}");
+            assert!(!fits(Outbound::new(Server), capacity, server + 1), "{capacity}");
+            let client = largest_payload::<Client<Zeros>>(capacity);
+            let new = || Outbound::new(Client::new((|| [0; 4]) as Zeros));
+            assert!(fits(new(), capacity, client), "{capacity}");
+            assert!(!fits(new(), capacity, client + 1), "{capacity}");
+        }
+    }
+}
