@@ -2,12 +2,17 @@
 //! `million [CONNECTIONS] [--per-process N] [--hold SECONDS]`, by default 10,000 connections.
 //!
 //! It starts servers and clients as processes of its own, all servers behind one port: as many as the hard
-//! limit of descriptors asks for. Clients connect from many addresses of 127.0.0.0/8.
+//! limit of descriptors asks for. Clients connect from many addresses of 127.0.0.0/8. When this process ends,
+//! however it ends, the others do.
 
 #[cfg(target_os = "linux")]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
-    match arguments.next().as_deref() {
+    let first = arguments.next();
+    if matches!(first.as_deref(), Some("serve" | "load")) {
+        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+    }
+    match first.as_deref() {
         Some("serve") => server::main(arguments.next().as_deref().unwrap_or("127.0.0.1:0")),
         Some("load") => load::main(&arguments.collect::<Vec<_>>()),
         first => run::main(first, arguments),
@@ -254,6 +259,11 @@ mod run {
     const USAGE: &str = "usage: million [CONNECTIONS] [--per-process N] [--hold SECONDS]";
     /// Ports that one source address has are some 28,000.
     const PER_SOURCE: u64 = 20_000;
+    /// Descriptors that a process has besides its connections.
+    const SPARE: u64 = 64;
+    /// What the first connections cost contains what every server has once. The cost of one more is measured
+    /// from here on.
+    const FIRST: u64 = 2000;
     /// Client processes that open connections at a time.
     const PARALLEL: usize = 2;
 
@@ -319,12 +329,13 @@ mod run {
         // The kernel spreads connections over the servers by chance: some get a little more than others.
         let mut options =
             Options { connections: 10_000, per_process: (hard - hard / 16).min(1 << 20), hold: 0 };
+        let most = hard.saturating_sub(SPARE);
         let mut arguments = first.map(str::to_owned).into_iter().chain(rest);
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().ok_or(USAGE);
             match argument.as_str() {
                 "--per-process" => {
-                    options.per_process = value()?.parse::<u64>()?.clamp(1, options.per_process)
+                    options.per_process = value()?.replace('_', "").parse::<u64>()?.clamp(1, most)
                 }
                 "--hold" => options.hold = value()?.parse()?,
                 count => options.connections = count.replace('_', "").parse().map_err(|_| USAGE)?,
@@ -354,10 +365,12 @@ mod run {
         let each = per_process.min(PER_SOURCE);
         let start = Instant::now();
         let (mut clients, mut opened, mut failed, mut asked) = (Vec::new(), 0, 0, 0);
+        let mut first = None;
         let mut opening = Vec::new();
         while asked < connections || !opening.is_empty() {
-            while asked < connections && opening.len() < PARALLEL {
-                let count = each.min(connections - asked);
+            let parallel = if first.is_none() { 1 } else { PARALLEL };
+            while asked < connections && opening.len() < parallel {
+                let count = if asked == 0 { FIRST } else { each }.min(each).min(connections - asked);
                 let place = clients.len() + opening.len();
                 let source = format!("127.0.{}.{}", 1 + place / 250, 1 + place % 250);
                 opening.push(Process::start(&["load", &address, &source, &count.to_string()])?);
@@ -369,11 +382,15 @@ mod run {
             failed += numbers.get(1).copied().unwrap_or(0);
             clients.push(client);
             println!("{opened} open, {failed} failed, {:.1} s", start.elapsed().as_secs_f64());
+            if first.is_none() {
+                first = Some((opened, memory(&servers)?));
+            }
         }
         let seconds = start.elapsed().as_secs_f64();
         std::thread::sleep(Duration::from_secs(hold.max(1)));
 
-        let user = memory(&servers)?.saturating_sub(before) as f64 / opened.max(1) as f64;
+        let after = memory(&servers)?;
+        let user = after.saturating_sub(before) as f64 / opened.max(1) as f64;
         // Both ends are on this machine.
         let kernel = (number("/proc/meminfo", "Slab:")?.saturating_sub(kernel_before) * 1024) as f64
             / opened.max(1) as f64
@@ -393,8 +410,13 @@ mod run {
         }
         println!("connections          {opened} opened, {failed} failed, {held} held, {lost} lost");
         println!("user octets each     {user:.1}");
+        if let Some((first, at_first)) = first.filter(|(first, _)| *first < opened) {
+            let marginal = after.saturating_sub(at_first) as f64 / (opened - first) as f64;
+            println!("user octets of more  {marginal:.1}, from {first} connections on");
+        }
+        println!("user octets in all   {after}, {before} of them before the first connection");
         println!("kernel octets each   {kernel:.0}");
-        println!("connects per second  {:.0}", opened as f64 / seconds);
+        println!("connects per second  {:.0}, {seconds:.1} s in all", opened as f64 / seconds);
         println!("echoes sampled       {echoed} of {sampled}");
         if failed > 0 || lost > 0 || held < opened || echoed < sampled {
             return Err("not every connection was opened, held and echoed".into());

@@ -3,6 +3,7 @@
 use crate::poller::{Interest, Mode};
 use crate::reactor::Reactor;
 use crate::slab::{CAPACITY_MAX, Token};
+use crate::trace;
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::net::{SocketAddrAny, SocketFlags, acceptfrom_with};
@@ -160,7 +161,7 @@ impl Listener {
 
     /// Looks at the socket again if its pause is over.
     pub(crate) fn tick<S>(&mut self, reactor: &mut Reactor<S>) {
-        if self.resume.is_some_and(|tick| tick <= reactor.now) {
+        if self.resume.is_some_and(|tick| reactor.now.wrapping_sub(tick) < u32::MAX / 2) {
             self.resume = None;
             let token = self.token.to_bits();
             if reactor.poller.modify(&self.fd, token, Interest::READ, Mode::Level).is_err() {
@@ -210,7 +211,10 @@ impl Listener {
                     | Errno::OPNOTSUPP,
                 ) => {}
                 // No descriptors or no memory: serve those that are there, and look again later.
-                Err(_) => return self.pause(reactor),
+                Err(error) => {
+                    trace::accepts_pause(reactor.place, &error);
+                    return self.pause(reactor);
+                }
             }
         }
     }
@@ -228,6 +232,7 @@ impl<S: Default> Reactor<S> {
     fn admit(&mut self, fd: OwnedFd, address: Option<IpAddr>) {
         if !self.turnstile.gate.enter(address) {
             self.counters.refused_connections.add(1);
+            trace::turned_away(self.place);
             return;
         }
         match self.add(fd, Interest::READ) {
@@ -236,8 +241,12 @@ impl<S: Default> Reactor<S> {
                     self.turnstile.addresses.insert(token, address);
                 }
                 self.counters.accepted.add(1);
+                if let Some(entry) = self.slab.get(token) {
+                    trace::accepted(self.place, token, &entry.fd);
+                }
             }
             Err(_) => {
+                trace::turned_away(self.place);
                 self.turnstile.gate.leave(address);
                 self.counters.refused_connections.add(1);
             }

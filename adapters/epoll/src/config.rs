@@ -27,7 +27,8 @@ pub struct Config {
     /// Octets of the output buffer that all connections of a thread share: what one event can send in one
     /// write. Default: 256 KiB.
     pub output_buffer: usize,
-    /// Octets of unused buffers that a thread keeps, as long as it takes some now and then. Default: 32 MiB.
+    /// The most octets of unused buffers that a thread keeps. What nobody needs for some seconds goes back to
+    /// the allocator all the same. Default: 32 MiB.
     pub pool: usize,
     /// The most connections of a thread. Default: 2^30.
     pub connections: u32,

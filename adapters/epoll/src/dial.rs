@@ -7,6 +7,7 @@ use crate::peer::{Keys, Peer};
 use crate::poller::Interest;
 use crate::reactor::Reactor;
 use crate::slab::Token;
+use crate::trace;
 use rustix::fd::OwnedFd;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::fmt;
@@ -231,6 +232,7 @@ impl<H: Handler> Engine<H> {
         let Some(extra) = reactor.extras.get(entry.extra) else { return };
         let Some(dial) = extra.dial.take() else { return };
         let failure = dial.failure.unwrap_or(ConnectError::Transport(io::ErrorKind::ConnectionReset));
+        trace::failed(reactor.place, token, failure);
         handler.failed(&mut crate::Conn { reactor, token }, failure);
     }
 

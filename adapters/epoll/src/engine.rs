@@ -10,6 +10,7 @@ use crate::peer::Peer;
 use crate::reactor::Reactor;
 use crate::sending::has_waiting;
 use crate::slab::Token;
+use crate::trace;
 use rustix::fd::AsFd;
 use tightwire::deadline::{Action, Timeout};
 use tightwire::handshake::server::Request;
@@ -143,6 +144,7 @@ impl<H: Handler> Engine<H> {
             self.opened(token, Peer::Server(Connection::server()));
         } else {
             reactor.counters.refused_handshakes.add(1);
+            trace::not_opened(reactor.place, token);
             self.linger(token);
         }
         used
@@ -152,6 +154,7 @@ impl<H: Handler> Engine<H> {
     pub(crate) fn opened(&mut self, token: Token, peer: Peer) {
         let Self { reactor, handler } = self;
         let Some(entry) = reactor.slab.get_mut(token) else { return };
+        trace::opened(reactor.place, token, peer.is_client());
         entry.peer = Some(peer);
         entry.flags.set(Flags::OPEN);
         entry.deadlines.opened(reactor.now);
@@ -164,6 +167,7 @@ impl<H: Handler> Engine<H> {
     fn time_out(&mut self, token: Token, timeout: Timeout) {
         let Self { reactor, handler } = self;
         let Some(entry) = reactor.slab.get_mut(token) else { return };
+        trace::timed_out(reactor.place, token, timeout);
         if entry.flags.has(Flags::OPEN) {
             handler.timeout(&mut Conn { reactor, token }, timeout);
         }
@@ -233,6 +237,7 @@ impl<H: Handler> Engine<H> {
             return;
         }
         entry.flags.clear(Flags::OPEN);
+        trace::closed(reactor.place, token, &closed);
         reactor.counters.count_close(closed.code.number());
         reactor.topics.forget(token);
         handler.close(&mut Conn { reactor, token }, closed);

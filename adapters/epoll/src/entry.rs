@@ -153,32 +153,46 @@ impl Extra {
     }
 }
 
+/// Extras that are kept though nobody needs them.
+const SPARE: usize = 64;
+
 /// The extras of one thread. One that is not needed waits for the next connection that needs one, so that
-/// nothing is allocated when warm.
+/// nothing is allocated when warm; what nobody needs for a while goes back to the allocator.
 pub(crate) struct Extras {
-    list: Slab<Extra>,
+    /// By the place that the entry names.
+    places: Vec<Option<Box<Extra>>>,
     vacant: Vec<u32>,
+    #[allow(clippy::vec_box, reason = "the boxes move in and out, what they hold stays where it is")]
+    spare: Vec<Box<Extra>>,
+    /// The fewest spare ones at any time since [`Extras::age`].
+    unused: usize,
 }
 
 impl Extras {
     pub(crate) const fn new() -> Self {
-        Self { list: Slab::new(u32::MAX), vacant: Vec::new() }
+        Self { places: Vec::new(), vacant: Vec::new(), spare: Vec::new(), unused: 0 }
     }
 
     #[inline]
     pub(crate) fn get(&mut self, index: u32) -> Option<&mut Extra> {
-        self.list.at_mut(index)
+        self.places.get_mut(index as usize)?.as_deref_mut()
     }
 
     /// The extra of `slot`, made if there is none.
     pub(crate) fn need(&mut self, slot: &mut u32) -> Option<&mut Extra> {
         if *slot == NO_EXTRA {
+            let extra = self.spare.pop().unwrap_or_default();
+            self.unused = self.unused.min(self.spare.len());
             *slot = match self.vacant.pop() {
                 Some(index) => index,
-                None => self.list.insert(Extra::default()).ok()?.index(),
+                None => {
+                    self.places.push(None);
+                    u32::try_from(self.places.len() - 1).ok()?
+                }
             };
+            *self.places.get_mut(*slot as usize)? = Some(extra);
         }
-        self.list.at_mut(*slot)
+        self.get(*slot)
     }
 
     /// Takes the extra of `slot` back if it holds nothing.
@@ -191,10 +205,66 @@ impl Extras {
 
     /// Takes the extra of `slot` back with all that it holds.
     pub(crate) fn release(&mut self, slot: &mut u32, pool: &mut Pool) {
-        if let Some(extra) = self.list.at_mut(*slot) {
+        if let Some(mut extra) = self.places.get_mut(*slot as usize).and_then(Option::take) {
             extra.clear(pool);
+            self.spare.push(extra);
             self.vacant.push(*slot);
         }
         *slot = NO_EXTRA;
+    }
+
+    /// Whether [`age`](Self::age) may have something to give back.
+    pub(crate) fn has_surplus(&self) -> bool {
+        self.spare.len() > SPARE
+    }
+
+    /// Gives back what nobody needed since the last call.
+    pub(crate) fn age(&mut self) {
+        let keep = (self.spare.len() - self.unused.min(self.spare.len())).max(SPARE);
+        self.spare.truncate(keep);
+        self.unused = self.spare.len();
+        self.spare.shrink_to(self.unused.max(SPARE) * 2);
+        let used = self.places.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
+        if used.max(SPARE) < self.places.len() / 2 {
+            self.places.truncate(used);
+            self.vacant.retain(|&place| (place as usize) < used);
+            self.places.shrink_to(used.max(SPARE) * 2);
+            self.vacant.shrink_to(used.max(SPARE) * 2);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn extras_go_back_when_nobody_needs_them() {
+        let (mut extras, mut pool) = (Extras::new(), Pool::new(0));
+        let mut slots = [NO_EXTRA; 5000];
+        for slot in &mut slots {
+            extras.need(slot).unwrap().rest_len = 1;
+        }
+        // Kept for as long as they were in use a moment ago.
+        for slot in slots.iter_mut().skip(100) {
+            extras.release(slot, &mut pool);
+            assert_eq!(*slot, NO_EXTRA);
+        }
+        extras.age();
+        assert_eq!((extras.spare.len(), extras.unused), (4900, 4900));
+        extras.age();
+        assert_eq!(extras.spare.len(), SPARE);
+        assert!(extras.spare.capacity() <= 2 * SPARE && extras.places.capacity() <= 200);
+        // Who has one keeps it, and places are used again.
+        let mut late = [NO_EXTRA; 200];
+        for slot in &mut late {
+            assert_eq!(extras.need(slot).unwrap().rest_len, 0);
+        }
+        let mut all: Vec<_> = slots[..100].iter().chain(&late).copied().collect();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), 300);
+        assert!(slots[..100].iter().all(|&slot| extras.get(slot).unwrap().rest_len == 1));
+        assert_eq!(extras.places.len(), 300);
     }
 }

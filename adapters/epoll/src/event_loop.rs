@@ -10,6 +10,7 @@ use crate::mailbox::{Letter, Mailbox};
 use crate::poller::Events;
 use crate::reactor::{HEADROOM, Reactor};
 use crate::slab::Token;
+use crate::trace;
 use rustix::fd::OwnedFd;
 use std::io;
 use std::time::Duration;
@@ -17,9 +18,9 @@ use tightwire::deadline::Tick;
 
 /// Connections that a shutdown closes in one turn.
 const CLOSE_BATCH: u32 = 4096;
-/// Ticks without a buffer taken after which unused ones go back to the allocator.
-const CALM: u32 = 2 * TICKS_PER_SECOND;
-/// Octets of unused buffers that are kept in calm times.
+/// Ticks after which memory that nobody needed meanwhile goes back to the allocator.
+const AGE: u32 = 2 * TICKS_PER_SECOND;
+/// Octets of buffers that are kept though nobody needs them.
 const KEEP: usize = 64 * 1024;
 /// Turns with a full list of events after which timers are looked at all the same.
 const TURNS: u32 = 16;
@@ -34,14 +35,8 @@ pub(crate) struct Loop<H: Handler> {
     input: Box<[u8]>,
     ending: Option<Ending>,
     busy_turns: u32,
-    calm: Calm,
-}
-
-/// Since when no buffer was taken from the pool.
-#[derive(Default)]
-struct Calm {
-    since: Tick,
-    taken: u64,
+    /// When memory was last looked at for what nobody needs.
+    aged: Tick,
 }
 
 /// A shutdown that is going on.
@@ -83,7 +78,7 @@ impl<H: Handler> Loop<H> {
             input,
             ending: None,
             busy_turns: 0,
-            calm: Calm::default(),
+            aged: clock::now(),
         })
     }
 
@@ -112,8 +107,9 @@ impl<H: Handler> Loop<H> {
         }
         let listeners = self.listeners.iter().filter_map(Listener::resumes);
         let ending = self.ending.as_ref().map(|ending| ending.until);
-        let calm = (reactor.pool.kept_octets() > KEEP).then(|| self.calm.since.wrapping_add(CALM));
-        let ticks = reactor.wheel.next().into_iter().chain(listeners).chain(ending).chain(calm);
+        let surplus = reactor.pool.kept_octets() > KEEP || reactor.extras.has_surplus();
+        let age = surplus.then(|| self.aged.wrapping_add(AGE));
+        let ticks = reactor.wheel.next().into_iter().chain(listeners).chain(ending).chain(age);
         ticks.map(clock::until).min()
     }
 
@@ -203,12 +199,10 @@ impl<H: Handler> Loop<H> {
         for listener in &mut self.listeners {
             listener.tick(reactor);
         }
-        let taken = reactor.pool.taken();
-        if self.calm.taken != taken {
-            self.calm = Calm { since: reactor.now, taken };
-        } else if reactor.now.wrapping_sub(self.calm.since) >= CALM {
-            // What a burst needed is not held for ever.
-            reactor.pool.trim(KEEP);
+        if reactor.now.wrapping_sub(self.aged) >= AGE {
+            self.aged = reactor.now;
+            reactor.pool.age(KEEP);
+            reactor.extras.age();
         }
         while let Some(index) = {
             let Reactor { wheel, slab, now, .. } = &mut self.engine.reactor;
@@ -240,6 +234,7 @@ impl<H: Handler> Loop<H> {
             listener.close(reactor);
         }
         report.connections = reactor.len() as u64;
+        trace::shutting_down(reactor.place, reactor.len());
         let ticks = grace.as_millis() * u128::from(TICKS_PER_SECOND) / 1000;
         let ticks = u32::try_from(ticks).unwrap_or(u32::MAX).min(u32::MAX / 4);
         self.ending = Some(Ending { cursor: 0, until: reactor.now.wrapping_add(ticks).wrapping_add(1) });

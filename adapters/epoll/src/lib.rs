@@ -4,6 +4,9 @@
 //! the thread. An idle connection is a slab entry and nothing else. An application is a [`Handler`]; a
 //! [`Builder`] starts it on as many threads as asked for.
 //!
+//! With feature `tracing`, off by default, the life of each connection is told in a few events at debug level:
+//! accepted, opened, timed out, closed with which code and why.
+//!
 //! These parts can be used without the server: a [`poller`] for any descriptors, a [`slab`] whose tokens
 //! never reach a later entry, a timer [`wheel`], a buffer [`pool`], a bounded [`workers`] pool that keeps
 //! order per key, and [`limits`], which says what a machine needs for a wanted number of connections.
@@ -37,6 +40,7 @@ mod sending;
 mod server;
 mod socket;
 mod topics;
+mod trace;
 
 pub use accept::Admission;
 pub use config::{Config, TICKS_PER_SECOND};

@@ -1,8 +1,8 @@
 //! Buffers by size class, lent and given back within one thread.
 //!
 //! Classes are powers of two. A buffer that is given back is kept for the next taker while all that is kept
-//! stays under a bound; beyond it the memory goes back to the allocator. The pool does not know what a
-//! buffer is for.
+//! stays under a bound; beyond it the memory goes back to the allocator, and so does, in time, what was kept
+//! and not needed. The pool knows no clock and does not know what a buffer is for.
 
 use std::fmt;
 
@@ -55,24 +55,29 @@ impl fmt::Debug for Buffer {
 
 /// The pool.
 pub struct Pool {
-    kept: [Vec<Buffer>; CLASSES],
+    kept: [Kept; CLASSES],
     kept_octets: usize,
     bound: usize,
     lent: usize,
     lent_octets: usize,
-    taken: u64,
+}
+
+/// The buffers of one class that nobody has.
+struct Kept {
+    buffers: Vec<Buffer>,
+    /// The fewest of them at any time since [`Pool::age`]: nobody needed these.
+    unused: usize,
 }
 
 impl Pool {
     /// An empty pool that keeps at most `bound` octets for later.
     pub fn new(bound: usize) -> Self {
         Self {
-            kept: [const { Vec::new() }; CLASSES],
+            kept: [const { Kept { buffers: Vec::new(), unused: 0 } }; CLASSES],
             kept_octets: 0,
             bound,
             lent: 0,
             lent_octets: 0,
-            taken: 0,
         }
     }
 
@@ -81,7 +86,12 @@ impl Pool {
         if octets == 0 {
             return Buffer::empty();
         }
-        let found = class(octets).and_then(|class| self.kept.get_mut(class)?.pop());
+        let found = class(octets).and_then(|class| {
+            let kept = self.kept.get_mut(class)?;
+            let buffer = kept.buffers.pop();
+            kept.unused = kept.unused.min(kept.buffers.len());
+            buffer
+        });
         let buffer = match found {
             Some(buffer) => {
                 self.kept_octets -= buffer.len();
@@ -89,7 +99,6 @@ impl Pool {
             }
             None => Buffer { octets: vec![0; rounded(octets)].into() },
         };
-        self.taken = self.taken.wrapping_add(1);
         self.lent += 1;
         self.lent_octets += buffer.len();
         buffer
@@ -106,9 +115,9 @@ impl Pool {
         if self.kept_octets + octets > self.bound {
             return;
         }
-        let Some(list) = class(octets).and_then(|class| self.kept.get_mut(class)) else { return };
+        let Some(kept) = class(octets).and_then(|class| self.kept.get_mut(class)) else { return };
         self.kept_octets += octets;
-        list.push(buffer);
+        kept.buffers.push(buffer);
     }
 
     /// Changes `buffer` for one of at least `octets`, with the first `keep` octets carried over.
@@ -132,20 +141,21 @@ impl Pool {
         buffer
     }
 
-    /// Gives unused buffers back to the allocator, the largest first, until at most `octets` are kept.
-    pub fn trim(&mut self, octets: usize) {
-        for list in self.kept.iter_mut().rev() {
-            while self.kept_octets > octets
-                && let Some(buffer) = list.pop()
-            {
-                self.kept_octets -= buffer.len();
+    /// Gives the buffers that nobody needed since the last call back to the allocator, the largest first, as long
+    /// as more than `keep` octets are kept. Call it now and then: what a burst needed is not held for ever, and
+    /// what steady work needs stays.
+    pub fn age(&mut self, keep: usize) {
+        for kept in self.kept.iter_mut().rev() {
+            for _ in 0..kept.unused {
+                if self.kept_octets <= keep {
+                    break;
+                }
+                self.kept_octets -= kept.buffers.pop().map_or(0, |buffer| buffer.len());
             }
+            kept.unused = kept.buffers.len();
+            // The list itself is as long as ever was needed.
+            kept.buffers.shrink_to(kept.unused.max(64) * 2);
         }
-    }
-
-    /// How often a buffer was taken, modulo 2^64.
-    pub const fn taken(&self) -> u64 {
-        self.taken
     }
 
     /// How many buffers are lent.
@@ -237,15 +247,31 @@ mod tests {
     }
 
     #[test]
-    fn trimming_gives_the_largest_back_first() {
+    fn what_nobody_needs_goes_back_the_largest_first() {
         let mut pool = Pool::new(1 << 20);
         let lent = [pool.take(100), pool.take(10_000), pool.take(200_000)];
         lent.into_iter().for_each(|buffer| pool.give(buffer));
         assert_eq!(pool.kept_octets(), 128 + 16_384 + 262_144);
-        pool.trim(20_000);
+        // All of it was in use a moment ago.
+        pool.age(0);
+        assert_eq!(pool.kept_octets(), 128 + 16_384 + 262_144);
+        pool.age(20_000);
         assert_eq!(pool.kept_octets(), 128 + 16_384);
-        pool.trim(0);
-        assert_eq!((pool.kept_octets(), pool.taken()), (0, 3));
+        pool.age(0);
+        assert_eq!(pool.kept_octets(), 0);
+    }
+
+    #[test]
+    fn what_steady_work_needs_stays_after_a_burst() {
+        let mut pool = Pool::new(1 << 20);
+        let burst: Vec<_> = (0..100).map(|_| pool.take(1000)).collect();
+        burst.into_iter().for_each(|buffer| pool.give(buffer));
+        for _ in 0..3 {
+            let three = [pool.take(1000), pool.take(1000), pool.take(1000)];
+            three.into_iter().for_each(|buffer| pool.give(buffer));
+            pool.age(0);
+        }
+        assert_eq!(pool.kept_octets(), 3 * 1024);
     }
 
     #[test]

@@ -12,10 +12,8 @@ use crate::slab::Token;
 use crate::socket::{self, Got};
 use tightwire::{Chunk, CloseCode, Event, Kind, Output, Step};
 
-/// How much of a message's declared length is taken on trust: so many times what has arrived.
-const TRUST: usize = 16;
-/// And at least so much.
-const TRUST_MIN: usize = 4 * 1024;
+/// The least buffer for a message that is longer.
+const MESSAGE_MIN: usize = 512;
 /// A read of fewer octets is no progress of an unfinished frame, or a peer could hold a buffer for ever.
 const PROGRESS: usize = 512;
 /// Room for the next part of an unfinished head of the opening handshake.
@@ -111,10 +109,9 @@ impl<H: Handler> Engine<H> {
         let Some(extra) = reactor.extras.get(entry.extra) else { return (Got::Nothing, 0) };
         let left = usize::try_from(peer.frame_left()).unwrap_or(usize::MAX);
         let so_far = extra.message_len;
-        // Memory follows what has arrived, not what was declared.
-        let trusted = so_far.saturating_mul(TRUST).max(TRUST_MIN);
-        let wanted = so_far.saturating_add(left).min(trusted);
-        reactor.pool.grow(&mut extra.message, so_far, wanted);
+        if so_far == extra.message.len() {
+            reactor.pool.grow(&mut extra.message, so_far, message_room(so_far, left));
+        }
         let end = extra.message.len().min(so_far.saturating_add(left));
         let Some(tail) = extra.message.get_mut(so_far..end) else { return (Got::Broken, 0) };
         let Some(beyond) = input.get_mut(HEADROOM..) else { return (Got::Broken, 0) };
@@ -303,9 +300,7 @@ impl<H: Handler> Engine<H> {
         let length = extra.message_len + chunk.payload.len();
         if length > extra.message.len() {
             let left = usize::try_from(left).unwrap_or(usize::MAX);
-            let trusted = length.saturating_mul(TRUST).max(TRUST_MIN);
-            let wanted = length.saturating_add(left).min(trusted).max(length);
-            reactor.pool.grow(&mut extra.message, extra.message_len, wanted);
+            reactor.pool.grow(&mut extra.message, extra.message_len, message_room(length, left));
         }
         if let Some(to) = extra.message.get_mut(extra.message_len..length) {
             to.copy_from_slice(chunk.payload);
@@ -364,4 +359,10 @@ impl<H: Handler> Engine<H> {
             reactor.pool.give(core::mem::take(&mut extra.rest));
         }
     }
+}
+
+/// The memory for a message of which `so_far` octets are here and `left` more are declared: four times what is
+/// here, so that it is seldom moved and follows what has arrived; or all of it, if that is not more.
+fn message_room(so_far: usize, left: usize) -> usize {
+    so_far.saturating_add(left).min(so_far.saturating_mul(4).max(MESSAGE_MIN))
 }

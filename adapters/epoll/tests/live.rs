@@ -3,40 +3,13 @@
 
 mod support;
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::Read;
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
-use support::{Peer, REQUEST};
+use std::process::Command;
+use support::{Peer, Process, REQUEST, example};
 
-struct Live(Child);
-
-impl Drop for Live {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// The program of an example, built.
-fn build(example: &str) -> String {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let arguments =
-        ["build", "--package", "tightwire-epoll", "--message-format", "json", "--example", example];
-    let output = Command::new(cargo).args(arguments).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8(output.stdout).unwrap();
-    let name = format!("\"name\":\"{example}\"");
-    let line = text.lines().rfind(|line| line.contains(&name) && line.contains("\"executable\":\"")).unwrap();
-    let (_, rest) = line.split_once("\"executable\":\"").unwrap();
-    rest.split('"').next().unwrap().to_owned()
-}
-
-fn start() -> (Live, SocketAddr) {
-    let mut child = Command::new(build("live")).arg("127.0.0.1:0").stdout(Stdio::piped()).spawn().unwrap();
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    let address = line.split("http://").nth(1).unwrap().split('/').next().unwrap().parse().unwrap();
-    (Live(child), address)
+fn start() -> (Process, SocketAddr) {
+    Process::serve(Command::new(example("live")).arg("127.0.0.1:0"))
 }
 
 /// The next message of a kind, without the numbers that come every second.

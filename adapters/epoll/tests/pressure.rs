@@ -289,6 +289,79 @@ fn a_silent_peer_is_pinged_and_closed_and_one_that_answers_is_kept() {
 }
 
 #[test]
+fn a_connection_lives_as_long_as_it_may() {
+    let mut timeouts = Timeouts::NONE;
+    (timeouts.lifetime, timeouts.close) = (Some(4), Some(2));
+    let bench = Bench::new(Config::default().with_timeouts(timeouts));
+    // One is busy all the time, one is silent.
+    let mut busy = bench.client();
+    let mut silent = bench.client();
+    let mut echoed = 0;
+    loop {
+        busy.text("sync");
+        match busy.frame() {
+            Some((0x81, payload)) => assert_eq!(payload, b"sync"),
+            last => {
+                assert_eq!(last, Some((0x88, 1001_u16.to_be_bytes().to_vec())));
+                break;
+            }
+        }
+        echoed += 1;
+    }
+    assert!(echoed > 0);
+    assert_eq!(silent.frame(), Some((0x88, 1001_u16.to_be_bytes().to_vec())));
+    for _ in 0..2 {
+        assert_eq!(bench.closed(), (1001, String::new(), Cause::Timeout(Timeout::Lifetime)));
+    }
+    bench.until(|stats| stats.open == 0);
+}
+
+#[test]
+fn a_silent_peer_is_closed_without_pings_when_only_idle_is_set() {
+    let mut timeouts = Timeouts::NONE;
+    (timeouts.idle, timeouts.close) = (Some(3), Some(2));
+    let bench = Bench::new(Config::default().with_timeouts(timeouts));
+    let mut silent = bench.client();
+    assert_eq!(silent.frame(), Some((0x88, 1001_u16.to_be_bytes().to_vec())));
+    assert_eq!(bench.closed(), (1001, String::new(), Cause::Timeout(Timeout::Idle)));
+    bench.until(|stats| stats.open == 0);
+}
+
+/// Changes the deadlines of the connections that say so.
+struct Patient;
+
+impl Handler for Patient {
+    type Session = ();
+
+    fn handshake(&mut self, opening: Opening<'_, ()>) -> Answer {
+        opening.accept(&OriginPolicy::Any, &Acceptance::default())
+    }
+
+    fn message(&mut self, conn: &mut Conn<'_, ()>, message: Message<'_>) {
+        if message.as_str() == Some("wait for me") {
+            assert!(conn.set_timeouts(&Timeouts::NONE));
+        }
+        conn.send(message).unwrap();
+    }
+}
+
+#[test]
+fn a_handler_changes_the_deadlines_of_one_connection() {
+    let mut timeouts = Timeouts::NONE;
+    (timeouts.idle, timeouts.close) = (Some(3), Some(2));
+    let config = Config::default().with_timeouts(timeouts);
+    let builder = Builder::new().config(config).threads(1).listen("127.0.0.1:0".parse().unwrap());
+    let server = builder.start(|_| Patient).unwrap();
+    let mut patient = Peer::open(server.addresses()[0]);
+    patient.text("wait for me");
+    assert_eq!(patient.frame(), Some((0x81, b"wait for me".to_vec())));
+    let mut other = Peer::open(server.addresses()[0]);
+    // The later one is closed for its silence, the earlier one is not.
+    assert_eq!(other.frame(), Some((0x88, 1001_u16.to_be_bytes().to_vec())));
+    patient.sync();
+}
+
+#[test]
 fn a_peer_that_does_not_answer_close_is_dropped() {
     let bench = Bench::new(quick());
     let mut peer = bench.client();

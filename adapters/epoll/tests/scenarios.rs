@@ -107,12 +107,18 @@ fn an_unfinished_message_is_kept_in_little_memory_and_given_back() {
     let mut peer = bench.client();
     let mut other = bench.client();
     let message = frame(0x82, &[5; 1 << 20]);
-    // A megabyte is declared, fifty octets arrive.
-    peer.write(&message[..64]);
-    other.sync();
-    let stats = bench.until(|stats| stats.buffers > 0);
-    assert!(stats.buffer_octets <= 8192, "{stats:?}");
-    peer.write(&message[64..]);
+    // A megabyte is declared. Memory follows what arrives of it: four times as much, in powers of two.
+    let mut sent = 0;
+    for arrived in [1, 50, 512, 513, 3000, 20_000, 20_001, 100_000, 200_000] {
+        peer.write(&message[sent..14 + arrived]);
+        sent = 14 + arrived;
+        other.sync();
+        // The numbers are told at the end of the turn.
+        let stats = bench.until(|stats| stats.buffers == 1 && stats.buffer_octets >= arrived as u64);
+        let bound = (8 * arrived as u64).clamp(512, 1 << 20);
+        assert!(stats.buffer_octets <= bound, "{arrived}: {stats:?}");
+    }
+    peer.write(&message[sent..]);
     assert_eq!(peer.frame().map(|(first, payload)| (first, payload.len())), Some((0x82, 1 << 20)));
     other.sync();
     assert_eq!(bench.until(|stats| stats.buffers == 0).buffer_octets, 0);

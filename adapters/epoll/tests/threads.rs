@@ -77,6 +77,13 @@ impl Handler for Room {
         } else if let Some(topic) = text.strip_prefix('-') {
             let left = conn.unsubscribe(topic);
             conn.send(if left { "out" } else { "not in" }).unwrap();
+        } else if let Some(topics) = text.strip_prefix('*') {
+            // To each topic in turn, within one event.
+            for at in 0..10 {
+                for topic in topics.split(',') {
+                    assert_eq!(conn.reactor().publish(topic, format!("{topic} {at}").as_str()), 0);
+                }
+            }
         } else if let Some((topic, text)) = text.split_once(':') {
             conn.send("before").unwrap();
             assert_eq!(conn.reactor().publish(topic, text), 0);
@@ -117,6 +124,31 @@ fn publications_reach_subscribers_in_order_with_the_rest() {
     // Two got nothing more.
     two.text("+news");
     assert_eq!(two.frame(), text("in"));
+}
+
+#[test]
+fn topics_do_not_overtake_each_other() {
+    let server = room(2);
+    let mut peers: Vec<_> = (0..6).map(|_| Peer::open(server.addresses()[0])).collect();
+    // Of one topic, of the other, of both, on either thread.
+    let lists = [&["a"][..], &["b"], &["a", "b"], &["b", "a"], &["a", "b", "c"], &["b", "c"]];
+    for (peer, list) in peers.iter_mut().zip(lists) {
+        for topic in list {
+            peer.text(&format!("+{topic}"));
+            assert_eq!(peer.frame(), text("in"));
+        }
+    }
+    let mut publisher = Peer::open(server.addresses()[0]);
+    for round in 0..3 {
+        publisher.text("*a,b,c,b");
+        for (peer, list) in peers.iter_mut().zip(lists) {
+            for at in 0..10 {
+                for topic in ["a", "b", "c", "b"].iter().filter(|topic| list.contains(topic)) {
+                    assert_eq!(peer.frame(), text(&format!("{topic} {at}")), "round {round}, {list:?}");
+                }
+            }
+        }
+    }
 }
 
 #[test]

@@ -2,8 +2,9 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use socket2::SockRef;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 use tightwire_epoll::tightwire::deadline::Timeout;
@@ -271,4 +272,38 @@ pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     frame.extend(payload);
     mask::mask(KEY, 0, &mut frame[start..]);
     frame
+}
+
+/// The program of an example, built.
+pub(crate) fn example(name: &str) -> String {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let arguments = ["build", "--package", "tightwire-epoll", "--message-format", "json", "--example", name];
+    let output = Command::new(cargo).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let name = format!("\"name\":\"{name}\"");
+    let line = text.lines().rfind(|line| line.contains(&name) && line.contains("\"executable\":\"")).unwrap();
+    let (_, rest) = line.split_once("\"executable\":\"").unwrap();
+    rest.split('"').next().unwrap().to_owned()
+}
+
+/// An example that runs as a process. It ends with this.
+pub(crate) struct Process(pub(crate) Child);
+
+impl Process {
+    /// Starts a server, and gives it with the address in the line that it prints.
+    pub(crate) fn serve(command: &mut Command) -> (Self, SocketAddr) {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let address = line.split("://").nth(1).unwrap_or_else(|| panic!("{line:?}"));
+        (Self(child), address.split('/').next().unwrap().parse().unwrap())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
