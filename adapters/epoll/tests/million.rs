@@ -13,7 +13,7 @@ fn ten_thousand_connections_fit_their_budget() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
     assert!(text.contains("10000 opened, 0 failed, 10000 held, 0 lost"), "{text}");
-    assert!(text.contains("echoes sampled       100 of 100"), "{text}");
+    assert!(text.contains("echoes sampled       200 of 200"), "{text}");
     let each = text.lines().find_map(|line| line.strip_prefix("user octets each")).unwrap();
     let each: f64 = each.trim().parse().unwrap();
     // The budget is 96 octets; the slab entry is the most of it.
