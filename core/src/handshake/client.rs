@@ -23,14 +23,14 @@
 
 use super::error::HandshakeError;
 use super::extension::{Extension, Extensions};
-use super::fields::{self, Fields, Slot, is_header, is_reserved};
+use super::fields::{self, Fields, MAX_HEADERS, Slot, is_header, is_reserved};
 use super::head::check_head;
 use super::key::{accept_key, key_of};
 use super::octet::{is_visible, token};
 use super::output::whole;
-use super::start_line::{StatusLine, status_line};
 use super::uri::is_authority;
 use core::fmt;
+use httparse::{EMPTY_HEADER, Error, Status};
 
 /// What a client asks for.
 #[derive(Clone, Copy)]
@@ -288,15 +288,31 @@ pub struct Response<'b, 'h> {
 impl<'b, 'h> Response<'b, 'h> {
     /// Parses `head`: exactly the octets of the head, as [`HeadScanner`](super::HeadScanner) found them.
     ///
-    /// One slot is needed for each header.
+    /// One slot is needed for each header, and there may be 128 of them. While it runs it takes 4 KiB of the
+    /// stack (2 KiB on a 32-bit machine).
     ///
     /// # Errors
-    /// [`AnswerError::Head`] for a malformed head, another version than HTTP/1.0 or HTTP/1.1 or too few slots.
-    pub fn parse(head: &'b [u8], slots: &'h mut [Slot]) -> Result<Self, AnswerError> {
+    /// [`AnswerError::Head`] for a malformed head, another version than HTTP/1.0 or HTTP/1.1, too few slots or
+    /// more than 128 headers.
+    #[inline(never)] // so that the caller's frame does not hold httparse's headers
+    pub fn parse(head: &'b [u8], slots: &'h mut [Slot<'b>]) -> Result<Self, AnswerError> {
         check_head(head)?;
-        let line = status_line(fields::start_line(head)).ok_or(HandshakeError::InvalidStartLine)?;
-        let StatusLine { minor_version, status, reason } = line;
-        Ok(Self { minor_version, status, reason, fields: Fields::split(head, slots)? })
+        let mut headers = [EMPTY_HEADER; MAX_HEADERS];
+        let mut response = httparse::Response::new(&mut headers);
+        let parsed = response.parse(head);
+        // RFC 9110 15: a status is from 100 on
+        let status = response.code.filter(|&status| status >= 100);
+        let (Some(minor_version), Some(status)) = (response.version, status) else {
+            return Err(HandshakeError::InvalidStartLine.into());
+        };
+        match parsed {
+            Ok(Status::Complete(_)) => {}
+            Err(Error::TooManyHeaders) => return Err(HandshakeError::TooManyHeaders.into()),
+            _ => return Err(HandshakeError::InvalidStartLine.into()),
+        }
+        let reason = response.reason.filter(|reason| !reason.is_empty());
+        let reason = reason.unwrap_or_else(|| reason_beyond_ascii(head));
+        Ok(Self { minor_version, status, reason, fields: Fields::copy(response.headers, slots)? })
     }
 
     /// The status.
@@ -408,4 +424,12 @@ impl core::error::Error for AnswerError {
             _ => None,
         }
     }
+}
+
+/// The reason phrase of a well-formed head, when it is text. httparse leaves out one with octets above ASCII.
+fn reason_beyond_ascii(head: &[u8]) -> &str {
+    // RFC 9112 4: version, status and two spaces are 13 octets
+    let reason = head.get(13..).and_then(|rest| rest.split(|&octet| octet == b'\r').next());
+    let reason = reason.filter(|_| head.get(12) == Some(&b' '));
+    reason.and_then(|reason| core::str::from_utf8(reason).ok()).unwrap_or_default()
 }

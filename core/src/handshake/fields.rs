@@ -5,69 +5,53 @@ use super::extension::{Extension, Extensions, InvalidExtension};
 use super::octet::{is_value, token, trim};
 
 /// Room for one header. The caller lends an array of them: `[Slot::EMPTY; 64]`.
-///
-/// It holds where the header lies in its head, 12 octets, so it may be lent from anywhere and used again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Slot {
-    start: u32,
-    /// The colon behind the name.
-    colon: u32,
-    /// The end of the line, without its line break.
-    end: u32,
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Slot<'b> {
+    name: &'b str,
+    value: &'b [u8],
 }
 
-impl Slot {
+impl Slot<'_> {
     /// A slot with no header in it.
-    pub const EMPTY: Self = Self { start: 0, colon: 0, end: 0 };
+    pub const EMPTY: Self = Self { name: "", value: &[] };
+}
 
-    fn name(self, head: &[u8]) -> &[u8] {
-        head.get(self.start as usize..self.colon as usize).unwrap_or_default()
-    }
-
-    fn value(self, head: &[u8]) -> &[u8] {
-        // RFC 9112 5.1: the spaces around a value are not part of it
-        trim(head.get(self.colon as usize + 1..self.end as usize).unwrap_or_default())
+impl core::fmt::Debug for Slot<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        // Values may be credentials, so they are not printed.
+        f.debug_tuple("Slot").field(&self.name).finish()
     }
 }
 
-/// The headers of one head, which lent slots point to.
-#[derive(Clone, Copy)]
-pub(super) struct Fields<'b, 'h> {
-    head: &'b [u8],
-    slots: &'h [Slot],
-}
+/// The headers of one head, in lent slots.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fields<'b, 'h>(&'h [Slot<'b>]);
+
+/// How many headers a head may have at most: httparse wants room for them on the stack, 32 octets for each on a
+/// 64-bit machine and 16 on a 32-bit one.
+pub(super) const MAX_HEADERS: usize = 128;
 
 impl<'b, 'h> Fields<'b, 'h> {
-    /// Finds the header lines of `head`, which [`check_head`](super::head::check_head) has accepted.
-    pub(super) fn split(head: &'b [u8], slots: &'h mut [Slot]) -> Result<Self, HandshakeError> {
-        let mut count = 0;
-        let mut start = start_line(head).len() + 2;
-        while let Some(line) = head.get(start..).map(start_line).filter(|line| !line.is_empty()) {
-            let colon = line.iter().position(|&octet| octet == b':').unwrap_or(line.len());
-            let slot = slots.get_mut(count).ok_or(HandshakeError::TooManyHeaders)?;
-            let end = start + line.len();
-            *slot = Slot { start: start as u32, colon: (start + colon) as u32, end: end as u32 };
-            count += 1;
-            start = end + 2;
+    /// Copies the headers that httparse has found into the lent slots.
+    pub(super) fn copy(
+        headers: &[httparse::Header<'b>],
+        slots: &'h mut [Slot<'b>],
+    ) -> Result<Self, HandshakeError> {
+        let slots = slots.get_mut(..headers.len()).ok_or(HandshakeError::TooManyHeaders)?;
+        for (slot, header) in slots.iter_mut().zip(headers) {
+            *slot = Slot { name: header.name, value: header.value };
         }
-        Ok(Self { head, slots: slots.get(..count).unwrap_or_default() })
+        Ok(Self(slots))
     }
 
     /// All headers in their order.
     pub(super) fn iter(self) -> impl Iterator<Item = (&'b str, &'b [u8])> + use<'b, 'h> {
-        let head = self.head;
-        self.slots
-            .iter()
-            .map(move |slot| (core::str::from_utf8(slot.name(head)).unwrap_or_default(), slot.value(head)))
+        self.0.iter().map(|slot| (slot.name, slot.value))
     }
 
     /// The values of every header with this name. RFC 9110 5.1: names are case-insensitive.
     pub(super) fn values<'n>(self, name: &'n str) -> impl Iterator<Item = &'b [u8]> + use<'b, 'h, 'n> {
-        let head = self.head;
-        self.slots
-            .iter()
-            .filter(move |slot| slot.name(head).eq_ignore_ascii_case(name.as_bytes()))
-            .map(move |slot| slot.value(head))
+        self.iter().filter(move |(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
     /// The value of a header that must be there exactly once.
@@ -106,19 +90,6 @@ impl<'b, 'h> Fields<'b, 'h> {
     ) -> impl Iterator<Item = Result<Extension<'b>, InvalidExtension>> + use<'b, 'h> {
         self.values(EXTENSIONS).flat_map(Extensions::parse)
     }
-}
-
-impl core::fmt::Debug for Fields<'_, '_> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        // Values may be credentials, so they are not printed.
-        f.debug_list().entries(self.iter().map(|(name, _)| name)).finish()
-    }
-}
-
-/// The first line of `head`, or of what is left of it, without its line break.
-pub(super) fn start_line(head: &[u8]) -> &[u8] {
-    let end = head.iter().position(|&octet| octet == b'\r');
-    end.and_then(|end| head.get(..end)).unwrap_or(head)
 }
 
 /// `Sec-WebSocket-Extensions`.

@@ -14,7 +14,7 @@ pub struct HeadLimits {
     pub head: u32,
     /// Octets of the request target. Default: 4096.
     pub target: u32,
-    /// Header lines. Default: 64.
+    /// Header lines. Default: 64. More than 128 cannot be parsed.
     pub headers: u16,
 }
 
@@ -206,6 +206,8 @@ impl HeadScanner {
 }
 
 /// Makes sure that `head` is a whole well-formed head and nothing more.
+///
+/// This is what keeps httparse strict, which itself would take bare line feeds or empty lines in front.
 pub(super) fn check_head(head: &[u8]) -> Result<(), HandshakeError> {
     let mut scanner = HeadScanner::new();
     match scanner.scan(head, &HeadLimits { head: u32::MAX, target: u32::MAX, headers: u16::MAX })? {

@@ -5,15 +5,16 @@
 
 use super::error::HandshakeError;
 use super::extension::{Extension, Extensions};
-use super::fields::{self, Fields, Slot, is_header, is_reserved};
+use super::fields::{self, Fields, MAX_HEADERS, Slot, is_header, is_reserved};
 use super::head::check_head;
 use super::key::{AcceptKey, accept_key, parse_key};
 use super::octet::{split_before, split_once, token};
 use super::origin::OriginPolicy;
 use super::output::whole;
 pub use super::response::{Rejection, Response, ResponseError};
-use super::start_line::{absolute, request_line};
+use super::start_line::absolute;
 use super::uri::is_authority;
+use httparse::{EMPTY_HEADER, Error, Status};
 
 /// An HTTP/1.1 request whose head is well-formed. Text and values borrow from the head.
 #[derive(Clone, Copy, Debug)]
@@ -26,14 +27,27 @@ pub struct Request<'b, 'h> {
 impl<'b, 'h> Request<'b, 'h> {
     /// Parses `head`: exactly the octets of the head, as [`HeadScanner`](super::HeadScanner) found them.
     ///
-    /// One slot is needed for each header.
+    /// One slot is needed for each header, and there may be 128 of them. While it runs it takes 4 KiB of the
+    /// stack (2 KiB on a 32-bit machine).
     ///
     /// # Errors
-    /// In this order: a malformed line (400), another version than HTTP/1.1 (505), too few slots (431).
-    pub fn parse(head: &'b [u8], slots: &'h mut [Slot]) -> Result<Self, HandshakeError> {
+    /// In this order: a malformed line (400), another version than HTTP/1.1 (505), too few slots or more than
+    /// 128 headers (431).
+    #[inline(never)] // so that the caller's frame does not hold httparse's headers
+    pub fn parse(head: &'b [u8], slots: &'h mut [Slot<'b>]) -> Result<Self, HandshakeError> {
         check_head(head)?;
-        let (method, target) = request_line(fields::start_line(head))?;
-        Ok(Self { method, target, fields: Fields::split(head, slots)? })
+        let mut headers = [EMPTY_HEADER; MAX_HEADERS];
+        let mut request = httparse::Request::new(&mut headers);
+        match (request.parse(head), request.version) {
+            // RFC 9110 15.6.6: 505 for a version that is not supported; httparse knows 1.0 and 1.1 only
+            (Err(Error::Version), _) | (_, Some(0)) => Err(HandshakeError::UnsupportedHttpVersion),
+            (Ok(Status::Complete(_)), _) => Ok(()),
+            (Err(Error::TooManyHeaders), _) => Err(HandshakeError::TooManyHeaders),
+            _ => Err(HandshakeError::InvalidStartLine),
+        }?;
+        let fields = Fields::copy(request.headers, slots)?;
+        let (method, target) = request.method.zip(request.path).ok_or(HandshakeError::InvalidStartLine)?;
+        Ok(Self { method, target, fields })
     }
 
     /// The method, such as `GET`.

@@ -1,4 +1,4 @@
-//! The first line of a head: what a request line (RFC 9112 3) and a status line (RFC 9112 4) may look like.
+//! What a request line may look like (RFC 9112 3). To split it is for httparse, once the whole head is there.
 
 use super::error::HandshakeError;
 use super::octet::{is_visible, split_before, split_once, token};
@@ -6,48 +6,10 @@ use super::uri::is_authority;
 
 /// Checks a request line, given without its line break.
 pub(super) fn check_request_line(line: &[u8]) -> Result<(), HandshakeError> {
-    request_line(line).map(|_| ())
-}
-
-/// Method and target of a request line, given without its line break.
-pub(super) fn request_line(line: &[u8]) -> Result<(&str, &str), HandshakeError> {
-    match split_request_line(line).ok_or(HandshakeError::InvalidStartLine)? {
-        (method, target, b"1.1") => Ok((method, target)),
+    match version(line).ok_or(HandshakeError::InvalidStartLine)? {
+        b"1.1" => Ok(()),
         _ => Err(HandshakeError::UnsupportedHttpVersion),
     }
-}
-
-/// What a status line says.
-pub(super) struct StatusLine<'b> {
-    pub(super) minor_version: u8,
-    pub(super) status: u16,
-    /// Empty if there is none or it is not text.
-    pub(super) reason: &'b str,
-}
-
-/// A status line, given without its line break.
-pub(super) fn status_line(line: &[u8]) -> Option<StatusLine<'_>> {
-    // RFC 9112 4: HTTP-version SP status-code SP [ reason-phrase ]
-    let (version, rest) = line.split_first_chunk::<9>()?;
-    let minor_version = match version {
-        b"HTTP/1.1 " => 1,
-        b"HTTP/1.0 " => 0,
-        _ => return None,
-    };
-    // RFC 9110 15: three digits, from 100 on
-    let (digits, rest) = rest.split_first_chunk::<3>()?;
-    if !digits.iter().all(u8::is_ascii_digit) || digits[0] == b'0' {
-        return None;
-    }
-    let status = digits.iter().fold(0, |status, digit| status * 10 + u16::from(digit - b'0'));
-    // Some servers leave out the last space with the reason. What else there is was found to be a value.
-    let reason = match rest {
-        [] => &[],
-        [b' ', reason @ ..] => reason,
-        _ => return None,
-    };
-    // RFC 9112 4: a reason is opaque above ASCII
-    Some(StatusLine { minor_version, status, reason: core::str::from_utf8(reason).unwrap_or_default() })
 }
 
 /// The authority of a target in absolute form, and the rest of it: path and query.
@@ -63,8 +25,8 @@ pub(super) fn absolute(target: &str) -> Option<(&str, &str)> {
     is_authority(authority).then_some((authority, rest))
 }
 
-/// Method, target and the version of HTTP, if the request line is well-formed.
-fn split_request_line(line: &[u8]) -> Option<(&str, &str, &[u8; 3])> {
+/// The version of HTTP that a well-formed request line names.
+fn version(line: &[u8]) -> Option<&[u8; 3]> {
     // RFC 9112 3: method SP request-target SP HTTP-version
     let mut parts = line.split(|&octet| octet == b' ');
     let (method, target, version) = (token(parts.next()?)?, parts.next()?, parts.next()?);
@@ -80,5 +42,5 @@ fn split_request_line(line: &[u8]) -> Option<(&str, &str, &[u8; 3])> {
     // RFC 9112 2.3: two digits with a dot between them
     let version = <&[u8; 3]>::try_from(version.strip_prefix(b"HTTP/")?).ok()?;
     let well_formed = matches!(version, [b'0'..=b'9', b'.', b'0'..=b'9']) && parts.next().is_none();
-    well_formed.then_some((method, target, version))
+    well_formed.then_some(version)
 }

@@ -96,20 +96,24 @@ fn too_few_slots_are_431() {
 }
 
 #[test]
-fn more_headers_than_slots_are_431() {
+fn more_than_128_headers_are_431() {
+    let mut slots = [Slot::EMPTY; 200];
     let many = |line: &str, count: usize| format!("{line}\r\n{}\r\n", "A: b\r\n".repeat(count));
-    let parse = |text: &str| Request::parse(text.as_bytes(), &mut [Slot::EMPTY; 200]).map(|_| ()).err();
-    assert_eq!(parse(&many("GET / HTTP/1.1", 200)), None);
-    assert_eq!(parse(&many("GET / HTTP/1.1", 201)), Some(TooManyHeaders));
+    let text = many("GET / HTTP/1.1", 128);
+    assert_eq!(Request::parse(text.as_bytes(), &mut slots).unwrap().headers().count(), 128);
+    let text = many("GET / HTTP/1.1", 129);
+    assert_eq!(Request::parse(text.as_bytes(), &mut [Slot::EMPTY; 200]).err(), Some(TooManyHeaders));
     // The version and a malformed line outweigh it here, too.
     for version in ["HTTP/1.0", "HTTP/2.0"] {
-        assert_eq!(parse(&many(&format!("GET / {version}"), 201)), Some(UnsupportedHttpVersion), "{version}");
+        let text = many(&format!("GET / {version}"), 129);
+        let error = Request::parse(text.as_bytes(), &mut [Slot::EMPTY; 200]).err();
+        assert_eq!(error, Some(UnsupportedHttpVersion), "{version}");
     }
-    let text = many("GET / HTTP/1.0", 201).replace("\r\n\r\n", "\r\n:\r\n\r\n");
-    assert_eq!(parse(&text), Some(InvalidHeader));
+    let text = many("GET / HTTP/1.0", 129).replace("\r\n\r\n", "\r\n:\r\n\r\n");
+    assert_eq!(Request::parse(text.as_bytes(), &mut [Slot::EMPTY; 200]).err(), Some(InvalidHeader));
 }
 
-// What lenient parsers let pass: empty lines in front, lines that end with LF alone
+// What httparse would let pass: empty lines in front, lines that end with LF alone
 #[test]
 fn parsing_is_strict_without_a_scan_before() {
     let text = Draft::new().text();
