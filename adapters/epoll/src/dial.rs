@@ -260,7 +260,7 @@ impl<H: Handler> Engine<H> {
 }
 
 impl Dial {
-    fn verify<'b>(&self, head: &'b [u8], slots: &mut [Slot<'b>]) -> Result<(), AnswerError> {
+    fn verify(&self, head: &[u8], slots: &mut [Slot]) -> Result<(), AnswerError> {
         let response = Response::parse(head, slots)?;
         let protocols: Vec<&str> = self.protocols.iter().map(String::as_str).collect();
         let mut offer = Offer::new(&self.host, &self.target).with_protocols(&protocols);

@@ -5,53 +5,84 @@ use super::extension::{Extension, Extensions, InvalidExtension};
 use super::octet::{is_value, token, trim};
 
 /// Room for one header. The caller lends an array of them: `[Slot::EMPTY; 64]`.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Slot<'b> {
-    name: &'b str,
-    value: &'b [u8],
+///
+/// It holds where the header lies in its head, 16 octets, so it may be lent from anywhere and used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slot {
+    name: Place,
+    value: Place,
 }
 
-impl Slot<'_> {
+impl Slot {
     /// A slot with no header in it.
-    pub const EMPTY: Self = Self { name: "", value: &[] };
+    pub const EMPTY: Self =
+        Self { name: Place { start: 0, length: 0 }, value: Place { start: 0, length: 0 } };
 }
 
-impl core::fmt::Debug for Slot<'_> {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        // Values may be credentials, so they are not printed.
-        f.debug_tuple("Slot").field(&self.name).finish()
+/// Where octets lie in a head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    start: u32,
+    length: u32,
+}
+
+impl Place {
+    /// Where `part` lies in `head`, which it was taken from.
+    fn of(part: &[u8], head: &[u8]) -> Self {
+        let start = part.as_ptr().addr().wrapping_sub(head.as_ptr().addr());
+        Self { start: start as u32, length: part.len() as u32 }
+    }
+
+    fn octets(self, head: &[u8]) -> &[u8] {
+        let rest = head.get(self.start as usize..).unwrap_or_default();
+        rest.get(..self.length as usize).unwrap_or_default()
     }
 }
 
-/// The headers of one head, in lent slots.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Fields<'b, 'h>(&'h [Slot<'b>]);
+/// The headers of one head, which lent slots point to.
+#[derive(Clone, Copy)]
+pub(super) struct Fields<'b, 'h> {
+    head: &'b [u8],
+    slots: &'h [Slot],
+}
 
-/// How many headers a head may have at most: httparse wants room for them on the stack, 32 octets for each on a
-/// 64-bit machine and 16 on a 32-bit one.
+/// How many headers a head may have at most. httparse wants room for them on the stack, 32 octets for each on a
+/// 64-bit machine and 16 on a 32-bit one, so there are as few as the lent slots call for.
+pub(super) const FEW_HEADERS: usize = 16;
+pub(super) const SOME_HEADERS: usize = 64;
 pub(super) const MAX_HEADERS: usize = 128;
 
 impl<'b, 'h> Fields<'b, 'h> {
-    /// Copies the headers that httparse has found into the lent slots.
-    pub(super) fn copy(
+    /// Notes in the lent slots where the headers lie that httparse has found in `head`.
+    pub(super) fn note(
+        head: &'b [u8],
         headers: &[httparse::Header<'b>],
-        slots: &'h mut [Slot<'b>],
+        slots: &'h mut [Slot],
     ) -> Result<Self, HandshakeError> {
         let slots = slots.get_mut(..headers.len()).ok_or(HandshakeError::TooManyHeaders)?;
         for (slot, header) in slots.iter_mut().zip(headers) {
-            *slot = Slot { name: header.name, value: header.value };
+            let (name, value) = (Place::of(header.name.as_bytes(), head), Place::of(header.value, head));
+            *slot = Slot { name, value };
         }
-        Ok(Self(slots))
+        Ok(Self { head, slots })
     }
 
     /// All headers in their order.
     pub(super) fn iter(self) -> impl Iterator<Item = (&'b str, &'b [u8])> + use<'b, 'h> {
-        self.0.iter().map(|slot| (slot.name, slot.value))
+        let head = self.head;
+        self.slots.iter().map(move |slot| {
+            let name = core::str::from_utf8(slot.name.octets(head)).unwrap_or_default();
+            (name, slot.value.octets(head))
+        })
     }
 
     /// The values of every header with this name. RFC 9110 5.1: names are case-insensitive.
     pub(super) fn values<'n>(self, name: &'n str) -> impl Iterator<Item = &'b [u8]> + use<'b, 'h, 'n> {
-        self.iter().filter(move |(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        let head = self.head;
+        self.slots
+            .iter()
+            .filter(move |slot| slot.name.octets(head).eq_ignore_ascii_case(name.as_bytes()))
+            .map(move |slot| slot.value.octets(head))
     }
 
     /// The value of a header that must be there exactly once.
@@ -89,6 +120,13 @@ impl<'b, 'h> Fields<'b, 'h> {
         self,
     ) -> impl Iterator<Item = Result<Extension<'b>, InvalidExtension>> + use<'b, 'h> {
         self.values(EXTENSIONS).flat_map(Extensions::parse)
+    }
+}
+
+impl core::fmt::Debug for Fields<'_, '_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        // Values may be credentials, so they are not printed.
+        f.debug_list().entries(self.iter().map(|(name, _)| name)).finish()
     }
 }
 

@@ -5,7 +5,7 @@
 
 use super::error::HandshakeError;
 use super::extension::{Extension, Extensions};
-use super::fields::{self, Fields, MAX_HEADERS, Slot, is_header, is_reserved};
+use super::fields::{self, FEW_HEADERS, Fields, MAX_HEADERS, SOME_HEADERS, Slot, is_header, is_reserved};
 use super::head::check_head;
 use super::key::{AcceptKey, accept_key, parse_key};
 use super::octet::{split_before, split_once, token};
@@ -27,16 +27,26 @@ pub struct Request<'b, 'h> {
 impl<'b, 'h> Request<'b, 'h> {
     /// Parses `head`: exactly the octets of the head, as [`HeadScanner`](super::HeadScanner) found them.
     ///
-    /// One slot is needed for each header, and there may be 128 of them. While it runs it takes 4 KiB of the
-    /// stack (2 KiB on a 32-bit machine).
+    /// One slot is needed for each header, and there may be 128 of them. While it runs it takes stack: half a
+    /// KiB if up to 16 slots are lent, 2 KiB up to 64, else 4 KiB (half as much on a 32-bit machine).
     ///
     /// # Errors
     /// In this order: a malformed line (400), another version than HTTP/1.1 (505), too few slots or more than
     /// 128 headers (431).
-    #[inline(never)] // so that the caller's frame does not hold httparse's headers
-    pub fn parse(head: &'b [u8], slots: &'h mut [Slot<'b>]) -> Result<Self, HandshakeError> {
+    pub fn parse(head: &'b [u8], slots: &'h mut [Slot]) -> Result<Self, HandshakeError> {
         check_head(head)?;
-        let mut headers = [EMPTY_HEADER; MAX_HEADERS];
+        if slots.len() <= FEW_HEADERS {
+            Self::parse_up_to::<FEW_HEADERS>(head, slots)
+        } else if slots.len() <= SOME_HEADERS {
+            Self::parse_up_to::<SOME_HEADERS>(head, slots)
+        } else {
+            Self::parse_up_to::<MAX_HEADERS>(head, slots)
+        }
+    }
+
+    #[inline(never)] // so that the caller's frame does not hold httparse's headers
+    fn parse_up_to<const N: usize>(head: &'b [u8], slots: &'h mut [Slot]) -> Result<Self, HandshakeError> {
+        let mut headers = [EMPTY_HEADER; N];
         let mut request = httparse::Request::new(&mut headers);
         match (request.parse(head), request.version) {
             // RFC 9110 15.6.6: 505 for a version that is not supported; httparse knows 1.0 and 1.1 only
@@ -45,7 +55,7 @@ impl<'b, 'h> Request<'b, 'h> {
             (Err(Error::TooManyHeaders), _) => Err(HandshakeError::TooManyHeaders),
             _ => Err(HandshakeError::InvalidStartLine),
         }?;
-        let fields = Fields::copy(request.headers, slots)?;
+        let fields = Fields::note(head, request.headers, slots)?;
         let (method, target) = request.method.zip(request.path).ok_or(HandshakeError::InvalidStartLine)?;
         Ok(Self { method, target, fields })
     }
