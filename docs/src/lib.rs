@@ -1,0 +1,8 @@
+//! The guides, so that their code is compiled and their links are checked.
+#![forbid(unsafe_code)]
+
+#[doc = include_str!("../embedding.md")]
+pub mod embedding {}
+
+#[doc = include_str!("../fuzzing.md")]
+pub mod fuzzing {}
