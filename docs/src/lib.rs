@@ -6,3 +6,6 @@ pub mod embedding {}
 
 #[doc = include_str!("../fuzzing.md")]
 pub mod fuzzing {}
+
+#[doc = include_str!("../architecture.md")]
+pub mod architecture {}
