@@ -30,6 +30,8 @@ pub enum ConnectError {
     Tls,
     /// The host was not found or did not take the connection.
     Dial(io::Error),
+    /// The operating system gives no random octets, which mask keys are made of (RFC 6455 10.3).
+    Keys(io::Error),
     /// The opening handshake failed.
     Open(OpenError<io::Error>),
 }
@@ -40,6 +42,7 @@ impl fmt::Display for ConnectError {
             Self::Uri(error) => error.fmt(f),
             Self::Tls => f.write_str("wss needs a TLS stream: open the connection over one"),
             Self::Dial(error) => write!(f, "cannot connect: {error}"),
+            Self::Keys(error) => write!(f, "no random octets: {error}"),
             Self::Open(error) => error.fmt(f),
         }
     }
@@ -50,7 +53,7 @@ impl core::error::Error for ConnectError {
         match self {
             Self::Uri(error) => Some(error),
             Self::Tls => None,
-            Self::Dial(error) => Some(error),
+            Self::Dial(error) | Self::Keys(error) => Some(error),
             Self::Open(error) => Some(error),
         }
     }
@@ -142,7 +145,7 @@ impl<D> Connector<D> {
     /// Not cancel safe: a dropped future ends the transport.
     ///
     /// # Errors
-    /// [`ConnectError::Uri`] or [`ConnectError::Open`].
+    /// [`ConnectError::Uri`], [`ConnectError::Keys`] or [`ConnectError::Open`].
     pub async fn open<T>(&self, io: T, uri: &str) -> Result<Opened<T>, ConnectError>
     where
         T: Transport + WriteTransport<Error = io::Error>,
@@ -153,7 +156,8 @@ impl<D> Connector<D> {
         let mut offer =
             Offer::new(uri.authority(), uri.target()).with_protocols(&protocols).with_headers(&headers);
         offer.origin = self.origin.as_deref();
-        open(io, self.config(), &offer, SystemKeys::nonce(), SystemKeys).await.map_err(ConnectError::Open)
+        let keys = SystemKeys::new().map_err(ConnectError::Keys)?;
+        open(io, self.config(), &offer, keys.nonce(), keys).await.map_err(ConnectError::Open)
     }
 
     fn config(&self) -> Arc<Config> {

@@ -53,10 +53,9 @@ pub(crate) struct Shared<W, R> {
 impl<T: SplitTransport, R: Role> WebSocket<T, R> {
     /// Takes the connection apart into halves for two tasks.
     pub fn split(self) -> (Reader<T, R>, Writer<T, R>) {
-        let (sending, io) = self.sending.map(|io| {
-            let (read, write) = io.split();
-            (write, read)
-        });
+        let (sending, io) = self.sending.with_io(());
+        let (io, write) = io.split();
+        let (sending, ()) = sending.with_io(write);
         let wakers = Arc::<Wakers>::default();
         let waker = Waker::from(wakers.clone());
         let shared = Arc::new(Shared { sending: Lock::new(sending), wakers, waker, config: self.config });
@@ -117,16 +116,24 @@ impl<T: SplitTransport, R: Role> Reader<T, R> {
         let Self { receiving, io, timer, shared } = self;
         let writer_timer = writer.timer;
         drop(writer.shared);
-        match Arc::try_unwrap(shared) {
-            Ok(shared) => {
-                let (sending, ()) = shared.sending.into_inner().map(|write| (T::join(io, write), ()));
-                Ok(WebSocket { receiving, sending, timer, config: shared.config, wakers: None })
+        let (io, shared) = match Arc::try_unwrap(shared) {
+            Ok(Shared { sending, wakers, waker, config }) => {
+                let (sending, write) = sending.into_inner().with_io(());
+                match T::join(io, write) {
+                    Ok(io) => {
+                        let (sending, ()) = sending.with_io(io);
+                        return Ok(WebSocket { receiving, sending, timer, config, wakers: None });
+                    }
+                    Err((io, write)) => {
+                        let sending = Lock::new(sending.with_io(write).0);
+                        (io, Arc::new(Shared { sending, wakers, waker, config }))
+                    }
+                }
             }
-            Err(shared) => {
-                let writer = Writer { timer: writer_timer, shared: shared.clone() };
-                Err((Self { receiving, io, timer, shared }, writer))
-            }
-        }
+            Err(shared) => (io, shared),
+        };
+        let writer = Writer { timer: writer_timer, shared: shared.clone() };
+        Err((Self { receiving, io, timer, shared }, writer))
     }
 
     pub(crate) fn poll_progress(

@@ -189,7 +189,7 @@ impl<T: Transport> Incoming<T> {
     /// The [`HandshakeError`] of a malformed request; [`answer`](Self::answer) then answers with it.
     pub fn request<X>(&self, look: impl FnOnce(&Request<'_, '_>) -> X) -> Result<X, HandshakeError> {
         let mut slots = [Slot::EMPTY; SLOTS];
-        let head = self.opening.inbox.unread().get(..self.head).unwrap_or_default();
+        let head = self.opening.arrived.inbox.unread().get(..self.head).unwrap_or_default();
         Ok(look(&Request::parse(head, &mut slots)?))
     }
 
@@ -206,10 +206,10 @@ impl<T: Transport> Incoming<T> {
         answer: &Answer,
     ) -> Result<WebSocket<T, Server>, OpenError<TransportError<T>>> {
         let Self { mut opening, head } = self;
-        match respond(opening.inbox.unread().get(..head).unwrap_or_default(), origins, answer) {
+        match respond(opening.arrived.inbox.unread().get(..head).unwrap_or_default(), origins, answer) {
             Ok(response) => {
                 opening.write(&response).await?;
-                opening.inbox.skip(head);
+                opening.arrived.inbox.skip(head);
                 Ok(opening.open(Connection::server()))
             }
             Err(OpenError::Request(error)) => Err(opening.refuse(error).await),
@@ -329,8 +329,8 @@ pub fn open<T: Transport, K: KeySource>(
             Err(HeadError::Malformed(error)) => return Err(OpenError::Answer(AnswerError::Head(error))),
             Err(HeadError::Open(error)) => return Err(error),
         };
-        let verdict = verify(offer, nonce, opening.inbox.unread().get(..head).unwrap_or_default());
-        opening.inbox.skip(head);
+        let verdict = verify(offer, nonce, opening.arrived.inbox.unread().get(..head).unwrap_or_default());
+        opening.arrived.inbox.skip(head);
         match verdict {
             Ok(agreed) => Ok((opening.open(Connection::client(keys)), agreed)),
             Err(OpenError::Rejected(mut rejected)) => {
@@ -376,37 +376,55 @@ enum HeadError<E> {
     Open(OpenError<E>),
 }
 
+/// What has arrived, in a buffer that goes back to the pool however the handshake ends.
+struct Arrived {
+    inbox: Inbox<Box<[u8]>>,
+    config: Arc<Config>,
+}
+
+impl Arrived {
+    fn take(&mut self) -> Inbox<Box<[u8]>> {
+        core::mem::replace(&mut self.inbox, Inbox::new(Box::default()))
+    }
+}
+
+impl Drop for Arrived {
+    fn drop(&mut self) {
+        let storage = self.take().into_storage();
+        self.config.pool.give(storage);
+    }
+}
+
 /// A transport whose handshake is not done.
 struct Opening<T: WriteTransport> {
     io: T,
-    inbox: Inbox<Box<[u8]>>,
+    arrived: Arrived,
     deadlines: Deadlines,
     timer: T::Timer,
-    config: Arc<Config>,
 }
 
 impl<T: Transport> Opening<T> {
     fn new(io: T, config: Arc<Config>) -> Self {
         Self {
             io,
-            inbox: Inbox::new(Box::default()),
+            arrived: Arrived { inbox: Inbox::new(Box::default()), config },
             deadlines: Deadlines::new(tick(T::Timer::now())),
             timer: T::Timer::default(),
-            config,
         }
     }
 
     fn open<R: Role>(mut self, connection: Connection<R>) -> WebSocket<T, R> {
         self.deadlines.opened(tick(T::Timer::now()));
         let (inbound, outbound) = connection.split();
-        let mut receiving = Receiving::new(inbound, self.inbox);
+        let config = self.arrived.config.clone();
+        let mut receiving = Receiving::new(inbound, self.arrived.take());
         // The connection may first be received from much later.
-        receiving.release(&self.config);
+        receiving.release(&config);
         WebSocket {
             receiving,
             sending: Sending::new(self.io, outbound, self.deadlines),
             timer: self.timer,
-            config: self.config,
+            config,
             wakers: None,
         }
     }
@@ -415,8 +433,9 @@ impl<T: Transport> Opening<T> {
     async fn head(&mut self) -> Result<usize, HeadError<TransportError<T>>> {
         let mut scanner = HeadScanner::new();
         loop {
-            let scanned =
-                scanner.scan(self.inbox.unread(), &self.config.head).map_err(HeadError::Malformed)?;
+            let scanned = scanner
+                .scan(self.arrived.inbox.unread(), &self.arrived.config.head)
+                .map_err(HeadError::Malformed)?;
             if let Some(length) = scanned {
                 return Ok(length);
             }
@@ -428,22 +447,22 @@ impl<T: Transport> Opening<T> {
 
     /// Reads more, holding no more memory while it waits than what has arrived needs.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, OpenError<TransportError<T>>>> {
-        let pool = &self.config.pool;
-        if self.inbox.space().is_empty() {
-            let larger = pool.take(self.inbox.len() + self.inbox.len() / 2 + 1);
-            if let Ok(old) = self.inbox.replace(larger) {
+        let pool = &self.arrived.config.pool;
+        if self.arrived.inbox.space().is_empty() {
+            let larger = pool.take(self.arrived.inbox.len() + self.arrived.inbox.len() / 2 + 1);
+            if let Ok(old) = self.arrived.inbox.replace(larger) {
                 pool.give(old);
             }
         }
-        match self.io.poll_read(cx, self.inbox.space()) {
+        match self.io.poll_read(cx, self.arrived.inbox.space()) {
             Poll::Ready(Ok(octets)) => {
-                self.inbox.commit(octets);
+                self.arrived.inbox.commit(octets);
                 Poll::Ready(Ok(octets))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(OpenError::Transport(error))),
             Poll::Pending => {
-                let exact = vec![0; self.inbox.len()].into_boxed_slice();
-                if let Ok(old) = self.inbox.replace(exact) {
+                let exact = vec![0; self.arrived.inbox.len()].into_boxed_slice();
+                if let Ok(old) = self.arrived.inbox.replace(exact) {
                     pool.give(old);
                 }
                 self.poll_deadline(cx).map(|()| Err(OpenError::Timeout))
@@ -455,10 +474,10 @@ impl<T: Transport> Opening<T> {
     fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             let now = T::Timer::now();
-            if let Some(Action::Fail(_)) = self.deadlines.on_time(tick(now), &self.config.timeouts) {
+            if let Some(Action::Fail(_)) = self.deadlines.on_time(tick(now), &self.arrived.config.timeouts) {
                 return Poll::Ready(());
             }
-            match self.deadlines.next_deadline(tick(now), &self.config.timeouts) {
+            match self.deadlines.next_deadline(tick(now), &self.arrived.config.timeouts) {
                 Some(at) => ready!(self.timer.poll_until(cx, time(at, now))),
                 None => return Poll::Pending,
             }
@@ -505,7 +524,7 @@ impl<T: Transport> Opening<T> {
         })
         .await;
         for _ in 0..READS_AFTER_REFUSAL {
-            self.inbox.skip(usize::MAX);
+            self.arrived.inbox.skip(usize::MAX);
             if !matches!(poll_fn(|cx| self.poll_read(cx)).await, Ok(1..)) {
                 break;
             }
@@ -519,13 +538,13 @@ impl<T: Transport> Opening<T> {
             .and_then(|value| core::str::from_utf8(value).ok()?.parse::<usize>().ok())
             .unwrap_or(BODY_MAX);
         let wanted = declared.min(BODY_MAX);
-        while self.inbox.len() < wanted {
+        while self.arrived.inbox.len() < wanted {
             match poll_fn(|cx| self.poll_read(cx)).await {
                 Ok(1..) => {}
                 _ => break,
             }
         }
-        let body = self.inbox.unread();
+        let body = self.arrived.inbox.unread();
         body.get(..wanted.min(body.len())).unwrap_or_default().into()
     }
 }

@@ -78,6 +78,29 @@ impl<W, R> core::fmt::Debug for Sending<W, R> {
 }
 
 impl<W, R> Sending<W, R> {
+    /// The same side on another transport, such as one half of the one before, which it gives back.
+    pub(crate) fn with_io<V>(self, io: V) -> (Sending<V, R>, W) {
+        let sending = Sending {
+            io,
+            outbound: self.outbound,
+            deadlines: self.deadlines,
+            // The halves have timers of their own.
+            rearm: ALL_TIMERS,
+            pinged: self.pinged,
+            out: self.out,
+            held: self.held,
+            direct: self.direct,
+            unflushed: self.unflushed,
+            blocked: self.blocked,
+            broken: self.broken,
+            failed: self.failed,
+            reader_waits: self.reader_waits,
+            news: true,
+            round_trip: self.round_trip,
+        };
+        (sending, self.io)
+    }
+
     /// Whether there is nothing to be sent, neither here nor in the transport.
     pub(crate) fn is_flushed(&self) -> bool {
         self.out.is_empty() && !self.unflushed
@@ -103,30 +126,6 @@ impl<W: WriteTransport, R: Role> Sending<W, R> {
             news: false,
             round_trip: 0,
         }
-    }
-
-    /// The same side on another transport, such as one half of the one before.
-    pub(crate) fn map<V, X>(self, map: impl FnOnce(W) -> (V, X)) -> (Sending<V, R>, X) {
-        let (io, rest) = map(self.io);
-        let sending = Sending {
-            io,
-            outbound: self.outbound,
-            deadlines: self.deadlines,
-            // The halves have timers of their own.
-            rearm: ALL_TIMERS,
-            pinged: self.pinged,
-            out: self.out,
-            held: self.held,
-            direct: self.direct,
-            unflushed: self.unflushed,
-            blocked: self.blocked,
-            broken: self.broken,
-            failed: self.failed,
-            reader_waits: self.reader_waits,
-            news: true,
-            round_trip: self.round_trip,
-        };
-        (sending, rest)
     }
 
     pub(crate) const fn round_trip(&self) -> Option<Duration> {

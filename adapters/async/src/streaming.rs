@@ -16,6 +16,9 @@ use tightwire::frame::HEAD_MAX;
 use tightwire::utf8::Validator;
 use tightwire::{CloseCode, CloseFrame, Kind, Progress, Role};
 
+#[cfg(any(feature = "tokio-io", feature = "futures-io"))]
+mod io;
+
 /// A connection that messages can be streamed from: [`WebSocket`] or [`Reader`].
 pub trait Chunks: sealed::Chunks {}
 impl<C: sealed::Chunks> Chunks for C {}
@@ -445,107 +448,5 @@ impl<T: SplitTransport, R: Role> Writer<T, R> {
     pub fn writer(&mut self, kind: Kind) -> Result<HalfWriter<'_, T, R>, Error<TransportError<T>>> {
         let (side, timer, config) = self.parts();
         MessageWriter::begin(side, timer, config, kind)
-    }
-}
-
-#[cfg(any(feature = "tokio-io", feature = "futures-io"))]
-mod io {
-    use super::*;
-    use std::io;
-
-    /// The error as the standard library's, for the traits of runtimes.
-    fn error<E: Into<io::Error> + fmt::Debug>(error: Error<E>) -> io::Error {
-        let kind = match error {
-            Error::Transport(error) => return error.into(),
-            Error::Violation(_) => io::ErrorKind::InvalidData,
-            Error::Timeout(_) => io::ErrorKind::TimedOut,
-            Error::Ended => io::ErrorKind::UnexpectedEof,
-            Error::Send(tightwire::SendError::Closed) => io::ErrorKind::BrokenPipe,
-            Error::Send(_) => io::ErrorKind::InvalidInput,
-        };
-        kind.into()
-    }
-
-    #[cfg(feature = "tokio-io")]
-    mod tokio_io {
-        use super::*;
-        use core::pin::Pin;
-        use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-
-        impl<C: Chunks<Error: Into<io::Error> + fmt::Debug>> AsyncRead for MessageReader<'_, C> {
-            fn poll_read(
-                self: Pin<&mut Self>,
-                cx: &mut Context<'_>,
-                buffer: &mut ReadBuf<'_>,
-            ) -> Poll<io::Result<()>> {
-                let copied =
-                    ready!(self.get_mut().poll_copy(cx, buffer.initialize_unfilled())).map_err(error)?;
-                buffer.advance(copied);
-                Poll::Ready(Ok(()))
-            }
-        }
-
-        impl<S, R> AsyncWrite for MessageWriter<'_, S, R>
-        where
-            S: SendSide<R>,
-            R: Role,
-            <S::Write as WriteTransport>::Error: Into<io::Error> + fmt::Debug,
-        {
-            fn poll_write(
-                self: Pin<&mut Self>,
-                cx: &mut Context<'_>,
-                octets: &[u8],
-            ) -> Poll<io::Result<usize>> {
-                Self::poll_write(self.get_mut(), cx, octets).map_err(error)
-            }
-
-            fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-                Self::poll_flush(self.get_mut(), cx).map_err(error)
-            }
-
-            fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-                self.get_mut().poll_finish(cx).map_err(error)
-            }
-        }
-    }
-
-    #[cfg(feature = "futures-io")]
-    mod futures_io_traits {
-        use super::*;
-        use core::pin::Pin;
-        use futures_io::{AsyncRead, AsyncWrite};
-
-        impl<C: Chunks<Error: Into<io::Error> + fmt::Debug>> AsyncRead for MessageReader<'_, C> {
-            fn poll_read(
-                self: Pin<&mut Self>,
-                cx: &mut Context<'_>,
-                buffer: &mut [u8],
-            ) -> Poll<io::Result<usize>> {
-                self.get_mut().poll_copy(cx, buffer).map_err(error)
-            }
-        }
-
-        impl<S, R> AsyncWrite for MessageWriter<'_, S, R>
-        where
-            S: SendSide<R>,
-            R: Role,
-            <S::Write as WriteTransport>::Error: Into<io::Error> + fmt::Debug,
-        {
-            fn poll_write(
-                self: Pin<&mut Self>,
-                cx: &mut Context<'_>,
-                octets: &[u8],
-            ) -> Poll<io::Result<usize>> {
-                Self::poll_write(self.get_mut(), cx, octets).map_err(error)
-            }
-
-            fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-                Self::poll_flush(self.get_mut(), cx).map_err(error)
-            }
-
-            fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-                self.get_mut().poll_finish(cx).map_err(error)
-            }
-        }
     }
 }

@@ -55,8 +55,11 @@ pub trait SplitTransport: Transport + Sized {
     /// Takes the directions apart.
     fn split(self) -> (Self::ReadHalf, Self::WriteHalf);
 
-    /// Puts two halves together again. The driver only ever passes halves of one transport.
-    fn join(read: Self::ReadHalf, write: Self::WriteHalf) -> Self;
+    /// Puts two halves together again.
+    ///
+    /// # Errors
+    /// Gives both back if they are of two transports.
+    fn join(read: Self::ReadHalf, write: Self::WriteHalf) -> Result<Self, (Self::ReadHalf, Self::WriteHalf)>;
 }
 
 /// A clock, and one alarm set by it. Created without being armed, so `default` should be cheap.

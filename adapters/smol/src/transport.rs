@@ -114,14 +114,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SplitTransport for Io<S> {
         (ReadHalf(shared.clone()), WriteHalf(shared))
     }
 
-    /// # Panics
-    /// If the halves are of two transports.
-    fn join(read: Self::ReadHalf, write: Self::WriteHalf) -> Self {
-        assert!(Arc::ptr_eq(&read.0, &write.0), "the halves are of two transports");
+    fn join(read: Self::ReadHalf, write: Self::WriteHalf) -> Result<Self, (Self::ReadHalf, Self::WriteHalf)> {
+        if !Arc::ptr_eq(&read.0, &write.0) {
+            return Err((read, write));
+        }
         drop(read);
-        match Arc::into_inner(write.0) {
-            Some(shared) => shared.into_inner().unwrap_or_else(PoisonError::into_inner),
-            None => unreachable!("there are two halves, and they are here"),
+        match Arc::try_unwrap(write.0) {
+            Ok(shared) => Ok(shared.into_inner().unwrap_or_else(PoisonError::into_inner)),
+            Err(shared) => Err((ReadHalf(shared.clone()), WriteHalf(shared))),
         }
     }
 }

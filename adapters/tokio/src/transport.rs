@@ -67,7 +67,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SplitTransport for Io<S> {
         (Io(read), Io(write))
     }
 
-    fn join(read: Self::ReadHalf, write: Self::WriteHalf) -> Self {
-        Io(read.0.unsplit(write.0))
+    fn join(read: Self::ReadHalf, write: Self::WriteHalf) -> Result<Self, (Self::ReadHalf, Self::WriteHalf)> {
+        if read.0.is_pair_of(&write.0) { Ok(Io(read.0.unsplit(write.0))) } else { Err((read, write)) }
     }
 }

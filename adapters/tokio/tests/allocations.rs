@@ -11,7 +11,7 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 // What a million connections multiply. A change is a decision, not an accident.
 const _: () = assert!(size_of::<WebSocket>() == 224);
-const _: () = assert!(size_of::<tightwire_tokio::ClientSocket>() == 224);
+const _: () = assert!(size_of::<tightwire_tokio::ClientSocket>() == 240);
 const _: () = assert!(size_of::<tightwire_async::Sender<'_, Io<tokio::net::TcpStream>, Server>>() == 24);
 
 const WARM: usize = 50;

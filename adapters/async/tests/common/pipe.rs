@@ -401,7 +401,7 @@ impl SplitTransport for End {
         (self.read, self.write)
     }
 
-    fn join(read: ReadEnd, write: WriteEnd) -> Self {
-        Self { read, write }
+    fn join(read: ReadEnd, write: WriteEnd) -> Result<Self, (ReadEnd, WriteEnd)> {
+        Ok(Self { read, write })
     }
 }
