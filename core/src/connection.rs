@@ -1,6 +1,7 @@
 //! Both halves of a connection: automatic replies and the closing handshake.
 
 use crate::close::CloseFrame;
+use crate::deflate::{Agreement, Compress, Flush};
 use crate::error::{SendError, Violation};
 use crate::event::{Event, Step};
 use crate::inbound::Inbound;
@@ -78,10 +79,15 @@ impl<R: Role> Connection<R> {
         self
     }
 
-    /// The same connection with compression agreed on: see [`Inbound::with_compression`].
+    /// The same connection with compression agreed on (RFC 7692). It stays as small as it was, and holds
+    /// nothing of the codec: see [`deflate`](crate::deflate).
     #[must_use]
-    pub fn with_compression(self) -> Self {
-        Self { inbound: self.inbound.with_compression(), ..self }
+    pub fn with_compression(self, agreement: Agreement) -> Self {
+        Self {
+            inbound: self.inbound.with_compression(agreement.received_by::<R>()),
+            outbound: self.outbound.with_compression(agreement.sent_by::<R>()),
+            ..self
+        }
     }
 
     /// Takes the next event off the front of `input` and appends the reply that it wants to `out`.
@@ -200,6 +206,48 @@ impl<R: Role> Connection<R> {
         self.outbound.head(kind, length, fin, out)
     }
 
+    /// Writes a whole message compressed, if that makes it smaller: see [`Outbound::encode_compressed`].
+    ///
+    /// # Errors
+    /// As [`Outbound::encode_compressed`].
+    pub fn encode_compressed<'a, C: Compress + ?Sized>(
+        &mut self,
+        message: impl Into<Message<'a>>,
+        codec: &mut C,
+        out: &mut Output<'_>,
+    ) -> Result<bool, SendError> {
+        self.outbound.encode_compressed(message, codec, out)
+    }
+
+    /// Writes a frame of a compressed message: see [`Outbound::fragment_compressed`].
+    ///
+    /// # Errors
+    /// As [`Outbound::fragment_compressed`].
+    pub fn fragment_compressed<C: Compress + ?Sized>(
+        &mut self,
+        kind: Kind,
+        payload: &mut &[u8],
+        flush: Flush,
+        codec: &mut C,
+        out: &mut Output<'_>,
+    ) -> Result<bool, SendError> {
+        self.outbound.fragment_compressed(kind, payload, flush, codec, out)
+    }
+
+    /// Writes only the head of a frame whose payload is compressed: see [`Outbound::head_compressed`].
+    ///
+    /// # Errors
+    /// As [`Outbound::head_compressed`].
+    pub fn head_compressed(
+        &mut self,
+        kind: Kind,
+        length: u64,
+        fin: bool,
+        out: &mut Output<'_>,
+    ) -> Result<Masker, SendError> {
+        self.outbound.head_compressed(kind, length, fin, out)
+    }
+
     /// Writes a Ping: see [`Outbound::ping`].
     ///
     /// # Errors
@@ -271,6 +319,7 @@ impl<R: Role> Decode for Decoder<'_, '_, R> {
 mod tests {
     use super::*;
     use crate::close::CloseCode;
+    use crate::deflate::{Terms, WindowBits};
     use std::vec::Vec;
 
     const LIMITS: Limits = Limits::DEFAULT;
@@ -405,7 +454,8 @@ mod tests {
     // RFC 7692 7.2.2: a fault found while inflating fails the connection like any other
     #[test]
     fn a_fault_from_outside_is_told_to_the_peer() {
-        let mut connection = client().with_compression();
+        let terms = Terms::new(WindowBits::MAX, false);
+        let mut connection = client().with_compression(Agreement { server: terms, client: terms });
         connection.inbound_mut().fail(Violation::InvalidCompression);
         let (failed, _, written) = step(&mut connection, b"", 64);
         assert_eq!(failed, Err(Violation::InvalidCompression));

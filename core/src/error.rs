@@ -42,6 +42,8 @@ pub enum Violation {
     TooManyFragments,
     /// Compressed octets that do not inflate (RFC 7692 7.2.2).
     InvalidCompression,
+    /// A message that inflates to more times its compressed size than the limit.
+    RatioTooLarge,
 }
 
 impl Violation {
@@ -49,7 +51,9 @@ impl Violation {
     pub const fn close_code(self) -> CloseCode {
         match self {
             Self::InvalidUtf8 | Self::InvalidCompression => CloseCode::INVALID_PAYLOAD,
-            Self::FrameTooLarge | Self::MessageTooLarge | Self::TooManyFragments => CloseCode::TOO_BIG,
+            Self::FrameTooLarge | Self::MessageTooLarge | Self::TooManyFragments | Self::RatioTooLarge => {
+                CloseCode::TOO_BIG
+            }
             _ => CloseCode::PROTOCOL_ERROR,
         }
     }
@@ -75,6 +79,7 @@ impl fmt::Display for Violation {
             Self::MessageTooLarge => "the peer sent a message over the limit",
             Self::TooManyFragments => "the peer sent a message in more frames than the limit",
             Self::InvalidCompression => "the peer sent compressed octets that do not inflate",
+            Self::RatioTooLarge => "the peer sent a message that inflates to too many times its size",
         })
     }
 }
@@ -99,6 +104,9 @@ pub enum SendError {
     InvalidUtf8,
     /// A frame of 2^63 octets or more.
     LengthTooLarge,
+    /// The message is compressed, and compression was not agreed on or not on these terms: another window, or
+    /// context takeover.
+    CompressionNotAgreed,
 }
 
 impl fmt::Display for SendError {
@@ -111,6 +119,9 @@ impl fmt::Display for SendError {
             Self::InvalidCloseCode => f.write_str("this close code must not be sent"),
             Self::InvalidUtf8 => f.write_str("a text message must be UTF-8"),
             Self::LengthTooLarge => f.write_str("a frame carries less than 2^63 octets"),
+            Self::CompressionNotAgreed => {
+                f.write_str("the message is compressed in a way that was not agreed on")
+            }
         }
     }
 }

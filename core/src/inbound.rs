@@ -4,6 +4,7 @@
 //! nothing: [`Connection`](crate::Connection) or the caller does.
 
 use crate::close;
+use crate::deflate::Terms;
 use crate::error::Violation;
 use crate::event::{Chunk, Event, Step};
 use crate::frame::{self, Expect, Head, OpCode};
@@ -29,6 +30,8 @@ pub struct Inbound<R> {
     text: Validator,
     status: Status,
     message: MessageState,
+    /// What was agreed for the compressed messages that arrive. It lies where there would be padding.
+    compression: Option<Terms>,
     role: PhantomData<fn() -> R>,
 }
 
@@ -55,8 +58,6 @@ impl MessageState {
     /// A chunk of the message has been delivered.
     const BEGUN: u8 = 8;
     const COMPRESSED: u8 = 16;
-    /// Compression was agreed on. The only bit that outlives a message.
-    const COMPRESSION: u8 = 32;
 
     const fn has(self, bit: u8) -> bool {
         self.0 & bit != 0
@@ -98,15 +99,22 @@ impl<R: Role> Inbound<R> {
             text: Validator::new(),
             status: Status::Open,
             message: MessageState(0),
+            compression: None,
             role: PhantomData,
         }
     }
 
     /// The same half with compression agreed on, so that RSV1 may mark messages as compressed (RFC 7692 6).
+    ///
+    /// `terms` are those of the messages received ([`Agreement::received_by`](crate::deflate::Agreement)).
     #[must_use]
-    pub const fn with_compression(mut self) -> Self {
-        self.message.0 |= MessageState::COMPRESSION;
-        self
+    pub const fn with_compression(self, terms: Terms) -> Self {
+        Self { compression: Some(terms), ..self }
+    }
+
+    /// The terms of the compressed messages that arrive, if compression was agreed on.
+    pub const fn compression(&self) -> Option<Terms> {
+        self.compression
     }
 
     /// Takes the next event off the front of `input`, unmasking in place; `None` when more octets are needed.
@@ -188,7 +196,7 @@ impl<R: Role> Inbound<R> {
     }
 
     const fn expect(&self) -> Expect {
-        Expect { masked: !R::IS_CLIENT, rsv1: self.message.has(MessageState::COMPRESSION) }
+        Expect { masked: !R::IS_CLIENT, rsv1: self.compression.is_some() }
     }
 
     /// The short way for what is most frequent: a message that came whole, in one frame. The state stands after
@@ -200,7 +208,7 @@ impl<R: Role> Inbound<R> {
         input: &mut &'i mut [u8],
         limits: &Limits,
     ) -> Option<Chunk<'i>> {
-        let between = self.status == Status::Open && self.message.0 & !MessageState::COMPRESSION == 0;
+        let between = self.status == Status::Open && self.message.0 == 0;
         let Ok(Some((head, taken))) = frame::parse(input, self.expect()) else { return None };
         let kind = match head.opcode {
             OpCode::Text => Kind::Text,
@@ -371,7 +379,7 @@ impl<R: Role> Inbound<R> {
         self.left = Count::new(left - here as u64);
         let last = message.has(MessageState::FIN) && self.left.get() == 0;
         if last {
-            self.message = MessageState(message.0 & MessageState::COMPRESSION);
+            self.message = MessageState(0);
             self.announced = Count::default();
             self.fragments = 0;
         } else {

@@ -27,7 +27,7 @@ pub enum Progress {
     /// A whole message: [`Inbox::message`] lends it until the next call that needs `&mut`.
     Message,
     /// Part of a message, from [`Inbox::poll_chunk`], or from [`Inbox::poll`] if the beginning of the message
-    /// was taken in chunks: [`Inbox::chunk`] lends it.
+    /// was taken in chunks or the message is compressed: [`Inbox::chunk`] lends it.
     Chunk {
         /// Text or binary.
         kind: Kind,
@@ -35,6 +35,9 @@ pub enum Progress {
         first: bool,
         /// Whether the message ends here.
         last: bool,
+        /// Whether the message is compressed. The inbox never collects such a message: it is to be inflated
+        /// into other storage, chunk by chunk (see [`deflate`](crate::deflate)).
+        compressed: bool,
     },
     /// A Ping: [`Inbox::control`] lends its payload.
     Ping,
@@ -136,7 +139,7 @@ impl<S: AsRef<[u8]> + AsMut<[u8]>> Inbox<S> {
             && self.end > self.start
         {
             self.state = State::Chunk;
-            return Ok(Progress::Chunk { kind, first: true, last: false });
+            return Ok(Progress::Chunk { kind, first: true, last: false, compressed: false });
         }
         self.advance(decoder, true)
     }
@@ -237,8 +240,10 @@ impl<S: AsRef<[u8]> + AsMut<[u8]>> Inbox<S> {
             let mut input = storage.get_mut(self.unread as usize..filled).unwrap_or_default();
             let step = decoder.decode(&mut input)?;
             // Whatever was decoded, its payload ends where the input now begins.
-            let (kind, length, first, last) = match step {
-                Step::Event(Event::Data(chunk)) => (chunk.kind, chunk.payload.len(), chunk.first, chunk.last),
+            let (kind, length, first, last, compressed) = match step {
+                Step::Event(Event::Data(chunk)) => {
+                    (chunk.kind, chunk.payload.len(), chunk.first, chunk.last, chunk.compressed)
+                }
                 Step::Event(event) => {
                     let (progress, length) = match event {
                         Event::Ping(payload) => (Progress::Ping, payload.len()),
@@ -262,10 +267,10 @@ impl<S: AsRef<[u8]> + AsMut<[u8]>> Inbox<S> {
             let payload = self.unread - length as u32;
             let partial = matches!(self.state, State::Partial(_));
             // A message whose beginning went out in chunks cannot become whole again.
-            if chunks || !(first || partial) {
+            if chunks || compressed || !(first || partial) {
                 (self.start, self.end, self.state) = (payload, self.unread, State::Chunk);
                 // An empty beginning that a poll collected has not been seen by anyone.
-                return Ok(Progress::Chunk { kind, first: first || partial, last });
+                return Ok(Progress::Chunk { kind, first: first || partial, last, compressed });
             }
             self.append(payload, length);
             if last {

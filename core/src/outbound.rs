@@ -1,9 +1,13 @@
 //! Messages to octets: the sending half of a connection.
 //!
-//! It knows the order of frames and whether a Close frame has been sent. It holds no octets: each call
-//! appends whole frames to the output that the caller lends, or changes nothing.
+//! It knows the order of frames, whether a Close frame has been sent and what compression was agreed on. It holds
+//! no octets: each call appends whole frames to the output that the caller lends, or changes nothing.
+
+mod compressed;
+mod masker;
 
 use crate::close::{self, CloseCode, CloseFrame};
+use crate::deflate::Terms;
 use crate::error::{SendError, Violation};
 use crate::event::Event;
 use crate::frame::{CONTROL_PAYLOAD_MAX, Head, OpCode};
@@ -12,22 +16,69 @@ use crate::message::{Kind, Message};
 use crate::output::{Output, copy};
 use crate::prepared::Prepared;
 use crate::role::{Role, Server};
+pub use masker::Masker;
 
-/// The sending half. On a server two octets.
+/// The sending half. On a server three octets.
 ///
 /// It cannot be copied: a copy could send after Close, and a client's would use its mask keys again.
 #[derive(Debug)]
 pub struct Outbound<R> {
     role: R,
     /// The message whose last frame has not been sent.
-    open: Option<Kind>,
+    open: Open,
     closed: bool,
+    /// What was agreed for the compressed messages that are sent.
+    compression: Option<Terms>,
+}
+
+/// The message that has begun and not ended, if there is one, in one octet of bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Open(u8);
+
+impl Open {
+    const NOTHING: Self = Self(0);
+    const PLAIN: u8 = 1;
+    const COMPRESSED: u8 = 2;
+    /// The codec has taken in the beginning of a compressed message, and no frame has been written.
+    const HELD: u8 = 4;
+    const TEXT: u8 = 8;
+
+    const fn new(stage: u8, kind: Kind) -> Self {
+        Self(stage | if matches!(kind, Kind::Text) { Self::TEXT } else { 0 })
+    }
+
+    /// How far the message has come, if it is of this kind.
+    const fn stage(self, kind: Kind) -> u8 {
+        if (self.0 & Self::TEXT != 0) == matches!(kind, Kind::Text) { self.0 & !Self::TEXT } else { 0 }
+    }
+
+    const fn kind(self) -> Option<Kind> {
+        match self {
+            Self::NOTHING => None,
+            Self(bits) if bits & Self::TEXT != 0 => Some(Kind::Text),
+            _ => Some(Kind::Binary),
+        }
+    }
 }
 
 impl<R: Role> Outbound<R> {
     /// The sending half of a connection whose opening handshake is done.
     pub const fn new(role: R) -> Self {
-        Self { role, open: None, closed: false }
+        Self { role, open: Open::NOTHING, closed: false, compression: None }
+    }
+
+    /// The same half with compression agreed on, so that messages may be sent compressed (RFC 7692 6).
+    ///
+    /// `terms` are those of the messages sent ([`Agreement::sent_by`](crate::deflate::Agreement::sent_by)). A
+    /// sender that was allowed takeover and does not use it may leave it out of them.
+    #[must_use]
+    pub fn with_compression(self, terms: Terms) -> Self {
+        Self { compression: Some(terms), ..self }
+    }
+
+    /// The terms of the messages that may be sent compressed, if compression was agreed on.
+    pub const fn compression(&self) -> Option<Terms> {
+        self.compression
     }
 
     /// Whether a Close frame has been written. Nothing can follow it (RFC 6455 5.5.1).
@@ -37,7 +88,7 @@ impl<R: Role> Outbound<R> {
 
     /// The kind of the message in fragments that is not finished, if there is one.
     pub const fn open_message(&self) -> Option<Kind> {
-        self.open
+        self.open.kind()
     }
 
     /// Whether a new message may begin.
@@ -47,7 +98,7 @@ impl<R: Role> Outbound<R> {
     pub const fn may_begin(&self) -> Result<(), SendError> {
         if self.closed {
             Err(SendError::Closed)
-        } else if self.open.is_some() {
+        } else if !matches!(self.open, Open::NOTHING) {
             // RFC 6455 5.4: the fragments of one message are not interleaved with those of another
             Err(SendError::MessageOpen)
         } else {
@@ -76,7 +127,7 @@ impl<R: Role> Outbound<R> {
     /// that all of it together is UTF-8 is for the caller to see to.
     ///
     /// # Errors
-    /// [`SendError::Closed`], [`SendError::MessageOpen`] if a message of the other kind is open, or
+    /// [`SendError::Closed`], [`SendError::MessageOpen`] if a message of the other kind or a compressed one is open, or
     /// [`SendError::NeedsSpace`]. Nothing is written then.
     #[inline]
     pub fn fragment(
@@ -88,7 +139,7 @@ impl<R: Role> Outbound<R> {
     ) -> Result<(), SendError> {
         let opcode = self.next_opcode(kind)?;
         self.frame(opcode, payload, fin, out)?;
-        self.open = if fin { None } else { Some(kind) };
+        self.open = if fin { Open::NOTHING } else { Open::new(Open::PLAIN, kind) };
         Ok(())
     }
 
@@ -137,16 +188,9 @@ impl<R: Role> Outbound<R> {
         out: &mut Output<'_>,
     ) -> Result<Masker, SendError> {
         let opcode = self.next_opcode(kind)?;
-        // RFC 6455 5.2: the most significant bit of a length must be 0
-        if length >> 63 != 0 {
-            return Err(SendError::LengthTooLarge);
-        }
-        let mut head = Head { fin, rsv1: false, opcode, key: None, length };
-        let memory = out.take(head.encoded_len() + Self::KEY_LEN)?;
-        head.key = self.role.mask_key();
-        head.write(memory)?;
-        self.open = if fin { None } else { Some(kind) };
-        Ok(Masker { key: head.key, offset: 0 })
+        let masker = self.only_head(Head { fin, rsv1: false, opcode, key: None, length }, out)?;
+        self.open = if fin { Open::NOTHING } else { Open::new(Open::PLAIN, kind) };
+        Ok(masker)
     }
 
     /// Writes a Ping. RFC 6455 5.5.2.
@@ -231,12 +275,23 @@ impl<R: Role> Outbound<R> {
         if self.closed {
             return Err(SendError::Closed);
         }
-        match self.open {
-            None if kind == Kind::Text => Ok(OpCode::Text),
-            None => Ok(OpCode::Binary),
-            Some(open) if open == kind => Ok(OpCode::Continuation),
-            Some(_) => Err(SendError::MessageOpen),
+        match self.open.stage(kind) {
+            _ if self.open == Open::NOTHING => Ok(first_opcode(kind)),
+            Open::PLAIN => Ok(OpCode::Continuation),
+            _ => Err(SendError::MessageOpen),
         }
+    }
+
+    /// Writes a head whose payload the caller sends.
+    fn only_head(&mut self, mut head: Head, out: &mut Output<'_>) -> Result<Masker, SendError> {
+        // RFC 6455 5.2: the most significant bit of a length must be 0
+        if head.length >> 63 != 0 {
+            return Err(SendError::LengthTooLarge);
+        }
+        let memory = out.take(head.encoded_len() + Self::KEY_LEN)?;
+        head.key = self.role.mask_key();
+        head.write(memory)?;
+        Ok(Masker { key: head.key, offset: 0 })
     }
 
     fn control(&mut self, opcode: OpCode, payload: &[u8], out: &mut Output<'_>) -> Result<(), SendError> {
@@ -278,323 +333,35 @@ impl Outbound<Server> {
     /// fresh mask key for each frame (RFC 6455 5.3).
     ///
     /// # Errors
-    /// As [`may_begin`](Self::may_begin), or [`SendError::NeedsSpace`]. Nothing is written then.
+    /// As [`may_begin`](Self::may_begin), or [`SendError::NeedsSpace`]; for a compressed one also
+    /// [`SendError::CompressionNotAgreed`], if there was no agreement, or on a smaller window, or on context
+    /// takeover: the codec that sends this connection's messages would not know what its peer has seen. Nothing
+    /// is written then.
     pub fn prepared<B: AsRef<[u8]>>(
         &mut self,
         message: &Prepared<B>,
         out: &mut Output<'_>,
     ) -> Result<(), SendError> {
         self.may_begin()?;
+        // RFC 7692 7.1.2: nothing refers back farther than the window that was agreed on
+        let readable =
+            |terms: Terms| self.compression.is_some_and(|agreed| !agreed.takeover() && terms.fits(agreed));
+        if !message.compression().is_none_or(readable) {
+            return Err(SendError::CompressionNotAgreed);
+        }
         let frame = message.frame();
         copy(frame, out.take(frame.len())?);
         Ok(())
     }
 }
 
-/// Masks the payload of one frame whose head was written by [`Outbound::head`], in any pieces, in order.
-/// On a server it leaves the octets as they are.
-#[must_use = "the payload must go through it"]
-pub struct Masker {
-    key: Option<[u8; 4]>,
-    offset: u8,
-}
-
-impl Masker {
-    /// Whether octets must be changed at all. If not, they can be sent from where they lie.
-    pub const fn is_needed(&self) -> bool {
-        self.key.is_some()
-    }
-
-    /// Masks the next octets of the payload in place.
-    pub fn mask(&mut self, octets: &mut [u8]) {
-        if let Some(key) = self.key {
-            mask::mask(key, usize::from(self.offset), octets);
-            self.advance(octets.len());
-        }
-    }
-
-    /// Copies the next octets of the payload to `to`, masked, and returns how many: the length of the shorter.
-    pub fn copy(&mut self, from: &[u8], to: &mut [u8]) -> usize {
-        let copied = mask::mask_copy(self.key.unwrap_or([0; 4]), usize::from(self.offset), from, to);
-        self.advance(copied);
-        copied
-    }
-
-    /// Appends the next octets of the payload to `out`, masked, as many as there is room for, and returns how
-    /// many.
-    pub fn append(&mut self, from: &[u8], out: &mut Output<'_>) -> usize {
-        let copied = from.len().min(out.room());
-        out.take(copied).map_or(0, |to| self.copy(from, to))
-    }
-
-    fn advance(&mut self, octets: usize) {
-        self.offset = ((usize::from(self.offset) + (octets & 3)) & 3) as u8;
-    }
-}
-
-impl core::fmt::Debug for Masker {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        // Not the mask key.
-        f.debug_struct("Masker").field("is_needed", &self.is_needed()).finish_non_exhaustive()
+/// RFC 6455 5.4: what the first frame of a message is.
+const fn first_opcode(kind: Kind) -> OpCode {
+    match kind {
+        Kind::Text => OpCode::Text,
+        Kind::Binary => OpCode::Binary,
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::role::Client;
-    use std::vec::Vec;
-
-    const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
-
-    fn server() -> Outbound<Server> {
-        Outbound::new(Server)
-    }
-
-    /// What `write` appends to 256 octets of output, and what it gave.
-    fn written<R: Role, T>(
-        outbound: &mut Outbound<R>,
-        write: impl FnOnce(&mut Outbound<R>, &mut Output<'_>) -> T,
-    ) -> (T, Vec<u8>) {
-        let mut memory = [0; 256];
-        let mut out = Output::new(&mut memory);
-        let result = write(outbound, &mut out);
-        (result, out.written().to_vec())
-    }
-
-    #[test]
-    fn a_server_half_is_two_octets() {
-        assert_eq!(size_of::<Outbound<Server>>(), 2);
-    }
-
-    // RFC 6455 5.7: the examples
-    #[test]
-    fn the_examples_of_the_rfc() {
-        let hello = |half: &mut Outbound<Server>, out: &mut Output<'_>| half.encode("Hello", out);
-        assert_eq!(written(&mut server(), hello), (Ok(()), b"\x81\x05Hello".to_vec()));
-        let mut client = Outbound::new(Client::new(|| KEY));
-        let (_, wire) = written(&mut client, |half, out| half.encode("Hello", out));
-        assert_eq!(wire, [0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58]);
-        let (_, wire) = written(&mut server(), |half, out| {
-            half.fragment(Kind::Text, b"Hel", false, out).unwrap();
-            half.fragment(Kind::Text, b"lo", true, out).unwrap();
-            half.ping(b"Hello", out).unwrap();
-        });
-        assert_eq!(wire, b"\x01\x03Hel\x80\x02lo\x89\x05Hello");
-        let (_, wire) = written(&mut client, |half, out| half.pong(b"Hello", out));
-        assert_eq!(wire, [0x8a, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58]);
-    }
-
-    // RFC 6455 5.3: a fresh key for each frame, and none drawn for a frame that is not written
-    #[test]
-    fn each_frame_takes_one_key() {
-        let mut drawn = 0u8;
-        let mut client = Outbound::new(Client::new(|| {
-            drawn += 1;
-            [drawn; 4]
-        }));
-        let mut memory = [0; 64];
-        let mut out = Output::new(&mut memory);
-        assert_eq!(client.encode("ab", &mut Output::new(&mut [0; 7])), Err(SendError::NeedsSpace(8)));
-        assert_eq!(client.ping(&[0; 126], &mut out), Err(SendError::ControlTooLong));
-        client.encode("ab", &mut out).unwrap();
-        client.ping(b"", &mut out).unwrap();
-        assert!(client.head(Kind::Binary, 3, true, &mut out).unwrap().is_needed());
-        client.close(None, &mut out).unwrap();
-        assert_eq!(client.pong(b"", &mut out), Err(SendError::Closed));
-        let keys = [&out.written()[2..6], &out.written()[10..14], &out.written()[16..20]];
-        assert_eq!(keys, [&[1; 4], &[2; 4], &[3; 4]]);
-        assert_eq!(drawn, 4);
-    }
-
-    // Law 5: whole frames, all or nothing, and NeedsSpace names what is enough
-    #[test]
-    fn every_shortage_of_room_changes_nothing() {
-        type Write = fn(&mut Outbound<Client<fn() -> [u8; 4]>>, &mut Output<'_>) -> Result<(), SendError>;
-        let writes: [Write; 6] = [
-            |half, out| half.encode(&[7; 126], out),
-            |half, out| half.fragment(Kind::Text, b"abc", false, out),
-            |half, out| half.head(Kind::Binary, 1 << 40, true, out).map(drop),
-            |half, out| half.ping(&[1; 125], out),
-            |half, out| half.close(Some(CloseFrame { code: CloseCode::NORMAL, reason: "bye" }), out),
-            |half, out| half.fail(Violation::InvalidUtf8, out),
-        ];
-        for (index, write) in writes.into_iter().enumerate() {
-            let client = || Outbound::new(Client::new((|| KEY) as fn() -> [u8; 4]));
-            let (result, whole) = written(&mut client(), write);
-            assert_eq!(result, Ok(()));
-            for room in 0..whole.len() {
-                let mut half = client();
-                let mut memory = std::vec![0xEE; room];
-                let mut out = Output::new(&mut memory);
-                assert_eq!(write(&mut half, &mut out), Err(SendError::NeedsSpace(whole.len())), "{index}");
-                assert!(out.is_empty() && memory.iter().all(|&octet| octet == 0xEE));
-                assert_eq!((half.is_closed(), half.open_message()), (false, None));
-                assert_eq!(written(&mut half, write), (Ok(()), whole.clone()));
-            }
-        }
-    }
-
-    // RFC 6455 5.4: fragments of one message in order, control frames between them, no other message
-    #[test]
-    fn fragments_belong_to_one_message() {
-        let (_, wire) = written(&mut server(), |half, out| {
-            half.fragment(Kind::Text, b"a", false, out).unwrap();
-            assert_eq!(half.open_message(), Some(Kind::Text));
-            assert_eq!(half.encode("x", out), Err(SendError::MessageOpen));
-            assert_eq!(half.fragment(Kind::Binary, b"x", true, out), Err(SendError::MessageOpen));
-            assert_eq!(half.head(Kind::Binary, 1, true, out).err(), Some(SendError::MessageOpen));
-            half.pong(b"", out).unwrap();
-            assert!(!half.head(Kind::Text, 0, false, out).unwrap().is_needed());
-            half.fragment(Kind::Text, b"", true, out).unwrap();
-            assert_eq!(half.open_message(), None);
-            half.fragment(Kind::Binary, b"", true, out).unwrap();
-        });
-        assert_eq!(wire, b"\x01\x01a\x8a\x00\x00\x00\x80\x00\x82\x00");
-    }
-
-    // RFC 6455 5.5.1: nothing is sent after a Close frame
-    #[test]
-    fn nothing_follows_close() {
-        let (_, wire) = written(&mut server(), |half, out| {
-            half.fragment(Kind::Text, b"a", false, out).unwrap();
-            half.close(None, out).unwrap();
-            assert!(half.is_closed());
-            assert_eq!(half.fragment(Kind::Text, b"b", true, out), Err(SendError::Closed));
-            assert_eq!(half.encode("x", out), Err(SendError::Closed));
-            assert_eq!(half.head(Kind::Text, 1, true, out).err(), Some(SendError::Closed));
-            assert_eq!(half.ping(b"", out), Err(SendError::Closed));
-            assert_eq!(half.pong(b"", out), Err(SendError::Closed));
-            assert_eq!(half.close(None, out), Err(SendError::Closed));
-            // There is nothing left to answer with.
-            assert_eq!(half.reply(&Event::Ping(b""), out), Ok(()));
-            assert_eq!(half.reply(&Event::Close(None), out), Ok(()));
-            assert_eq!(half.fail(Violation::Masked, out), Ok(()));
-            assert_eq!(half.close_with(CloseCode::NORMAL, out), Ok(()));
-        });
-        assert_eq!(wire, b"\x01\x01a\x88\x00");
-    }
-
-    // RFC 6455 5.5, 7.4: 125 octets in a control frame, and only codes that may be sent
-    #[test]
-    fn what_must_not_be_sent_is_refused() {
-        let reason = core::str::from_utf8(&[b'x'; 124]).unwrap();
-        let (_, wire) = written(&mut server(), |half, out| {
-            assert_eq!(half.ping(&[0; 126], out), Err(SendError::ControlTooLong));
-            assert_eq!(half.pong(&[0; 126], out), Err(SendError::ControlTooLong));
-            let long = CloseFrame { code: CloseCode::NORMAL, reason };
-            assert_eq!(half.close(Some(long), out), Err(SendError::ControlTooLong));
-            for number in [0, 999, 1004, 1005, 1006, 1015, 2999, 5000] {
-                let frame = CloseFrame { code: CloseCode::new(number), reason: "" };
-                assert_eq!(half.close(Some(frame), out), Err(SendError::InvalidCloseCode));
-                assert_eq!(half.close_with(frame.code, out), Err(SendError::InvalidCloseCode));
-            }
-            // RFC 6455 5.2: the top bit of a length must be 0
-            assert_eq!(half.head(Kind::Binary, 1 << 63, true, out).err(), Some(SendError::LengthTooLarge));
-            assert!(!half.is_closed());
-            assert_eq!(half.open_message(), None);
-            half.close(Some(CloseFrame { reason: &reason[1..], ..long }), out).unwrap();
-        });
-        assert_eq!(wire.len(), 127);
-    }
-
-    // RFC 6455 5.5.2, 5.5.3, 5.5.1: a Pong has the payload of its Ping, a Close the code of the peer's
-    #[test]
-    fn replies_are_what_events_want() {
-        let reply = |event: Event<'_>| {
-            let mut half = server();
-            let (result, wire) = written(&mut half, |half, out| half.reply(&event, out));
-            assert_eq!(result, Ok(()));
-            (wire, half.is_closed())
-        };
-        assert_eq!(reply(Event::Ping(b"abc")), (b"\x8a\x03abc".to_vec(), false));
-        assert_eq!(reply(Event::Pong(b"abc")), (Vec::new(), false));
-        assert_eq!(reply(Event::Close(None)), (b"\x88\x00".to_vec(), true));
-        let frame = CloseFrame { code: CloseCode::new(3001), reason: "because" };
-        assert_eq!(reply(Event::Close(Some(frame))), (b"\x88\x02\x0b\xb9".to_vec(), true));
-    }
-
-    // RFC 6455 5.4: the sender picks the size of its fragments
-    #[test]
-    fn a_message_goes_out_in_fragments_of_any_size() {
-        for size in 0..=12 {
-            for room in [size.max(1) + 2, 20, 64] {
-                let (mut half, mut payload, mut wire) = (server(), &b"0123456789"[..], Vec::new());
-                loop {
-                    let mut memory = std::vec![0; room];
-                    let mut out = Output::new(&mut memory);
-                    let finished = half.fragments(Kind::Binary, &mut payload, size, &mut out).unwrap();
-                    wire.extend_from_slice(out.written());
-                    assert_eq!(half.open_message().is_none(), finished);
-                    if finished {
-                        break;
-                    }
-                }
-                let mut expected = Vec::new();
-                let chunks: Vec<_> = b"0123456789".chunks(size.max(1)).collect();
-                for (index, chunk) in chunks.iter().enumerate() {
-                    let fin = if index + 1 == chunks.len() { 0x80 } else { 0 };
-                    expected.push(fin | if index == 0 { 2 } else { 0 });
-                    expected.push(chunk.len() as u8);
-                    expected.extend_from_slice(chunk);
-                }
-                assert_eq!(wire, expected, "size {size} room {room}");
-                assert!(payload.is_empty());
-            }
-        }
-        let (result, wire) =
-            written(&mut server(), |half, out| half.fragments(Kind::Text, &mut &[][..], 4, out));
-        assert_eq!((result, &wire[..]), (Ok(true), &b"\x81\x00"[..]));
-        let mut payload = &b"abcd"[..];
-        let mut half = server();
-        let result = half.fragments(Kind::Text, &mut payload, 4, &mut Output::new(&mut [0; 5]));
-        assert_eq!(
-            (result, payload, half.open_message()),
-            (Err(SendError::NeedsSpace(6)), &b"abcd"[..], None)
-        );
-    }
-
-    // RFC 6455 5.3: a payload sent from where it lies is masked as one, however it is cut
-    #[test]
-    fn a_masker_goes_on_where_it_stopped() {
-        let payload: Vec<u8> = (0..40).collect();
-        let expected: Vec<u8> =
-            payload.iter().zip(KEY.iter().cycle()).map(|(octet, key)| octet ^ key).collect();
-        for cut in 0..=payload.len() {
-            for copy in [false, true] {
-                let mut memory = [0; 16];
-                let mut client = Outbound::new(Client::new(|| KEY));
-                let mut masker = client.head(Kind::Binary, 40, true, &mut Output::new(&mut memory)).unwrap();
-                assert_eq!(memory[..6], [0x82, 0x80 | 40, 0x37, 0xfa, 0x21, 0x3d]);
-                assert!(!std::format!("{masker:?}").contains("55"), "the key is not printed");
-                let mut masked = payload.clone();
-                let (front, back) = masked.split_at_mut(cut);
-                if copy {
-                    assert_eq!(masker.copy(&payload[..cut], front), cut);
-                    assert_eq!(masker.copy(&payload[cut..], back), back.len());
-                } else {
-                    masker.mask(front);
-                    masker.mask(back);
-                }
-                assert_eq!(masked, expected);
-            }
-        }
-        // Appended to an output, as much as there is room for each time
-        let mut client = Outbound::new(Client::new(|| KEY));
-        let mut masker = client.head(Kind::Binary, 40, true, &mut Output::new(&mut [0; 6])).unwrap();
-        let (mut appended, mut rest) = (Vec::new(), &payload[..]);
-        while !rest.is_empty() {
-            let mut memory = [0; 7];
-            let mut out = Output::new(&mut memory);
-            rest = &rest[masker.append(rest, &mut out)..];
-            assert_eq!(masker.append(rest, &mut out), 0);
-            appended.extend_from_slice(out.written());
-        }
-        assert_eq!(appended, expected);
-        let mut octets = [1, 2, 3];
-        let mut masker = server().head(Kind::Binary, 3, true, &mut Output::new(&mut [0; 2])).unwrap();
-        masker.mask(&mut octets);
-        assert_eq!((octets, masker.is_needed()), ([1, 2, 3], false));
-        assert_eq!((masker.copy(&[4, 5, 6], &mut octets), octets), (3, [4, 5, 6]));
-    }
-}
+mod tests;

@@ -50,6 +50,11 @@ impl<'o> Output<'o> {
         self.take(copied).map_or(0, |memory| copy(octets, memory))
     }
 
+    /// The room, to be written before it is taken.
+    pub(crate) fn spare(&mut self) -> &mut [u8] {
+        self.memory.get_mut(self.length..).unwrap_or_default()
+    }
+
     /// Takes `octets` octets of room to be written at once.
     #[inline]
     pub(crate) fn take(&mut self, octets: usize) -> Result<&mut [u8], SendError> {

@@ -1,5 +1,6 @@
-//! A message encoded once, to be sent by a server to many peers.
+//! A message encoded once, compressed or not, to be sent by a server to many peers.
 
+use crate::deflate::{Compress, Terms};
 use crate::error::SendError;
 use crate::message::Message;
 use crate::outbound::Outbound;
@@ -13,12 +14,19 @@ use crate::role::Server;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Prepared<B> {
     frame: B,
+    /// What it takes to inflate it, if it is compressed.
+    compression: Option<Terms>,
 }
 
 impl<B: AsRef<[u8]>> Prepared<B> {
     /// The whole frame, head and payload.
     pub fn frame(&self) -> &[u8] {
         self.frame.as_ref()
+    }
+
+    /// The terms of the compression, which a connection must have agreed on; `None` if it is not compressed.
+    pub const fn compression(&self) -> Option<Terms> {
+        self.compression
     }
 
     /// The storage of the frame.
@@ -28,7 +36,7 @@ impl<B: AsRef<[u8]>> Prepared<B> {
 
     /// The same frame in other storage, such as a shared one.
     pub fn map<C: AsRef<[u8]>>(self, move_frame: impl FnOnce(B) -> C) -> Prepared<C> {
-        Prepared { frame: move_frame(self.frame) }
+        Prepared { frame: move_frame(self.frame), compression: self.compression }
     }
 }
 
@@ -41,7 +49,34 @@ impl<'b> Prepared<&'b [u8]> {
         let mut out = Output::new(memory);
         Outbound::new(Server).encode(message, &mut out)?;
         let length = out.len();
-        Ok(Self { frame: memory.get(..length).unwrap_or_default() })
+        Ok(Self { frame: memory.get(..length).unwrap_or_default(), compression: None })
+    }
+
+    /// Encodes `message` at the front of `memory`, compressed if that makes it smaller: for all connections that
+    /// agreed on at least the window of `codec`, without context takeover. It takes the payload and at most 10
+    /// octets. RFC 7692 6.1.
+    ///
+    /// Encode it once for each set of terms among the connections; the smallest window serves them all.
+    ///
+    /// # Errors
+    /// [`SendError::CompressionNotAgreed`] if the messages of `codec` refer to earlier ones, or
+    /// [`SendError::NeedsSpace`].
+    pub fn compressed<'a, C: Compress + ?Sized>(
+        message: impl Into<Message<'a>>,
+        codec: &mut C,
+        memory: &'b mut [u8],
+    ) -> Result<Self, SendError> {
+        let terms = codec.terms();
+        // RFC 7692 7.1.1: each peer has seen other messages, so it can refer to none of them
+        if terms.takeover() {
+            return Err(SendError::CompressionNotAgreed);
+        }
+        let mut out = Output::new(memory);
+        let compressed =
+            Outbound::new(Server).with_compression(terms).encode_compressed(message, codec, &mut out)?;
+        let length = out.len();
+        let compression = if compressed { Some(terms) } else { None };
+        Ok(Self { frame: memory.get(..length).unwrap_or_default(), compression })
     }
 }
 

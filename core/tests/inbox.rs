@@ -122,18 +122,27 @@ fn an_unfinished_message_can_be_taken_in_chunks() {
     assert_eq!(poll(&mut inbox, &mut half), Progress::NeedInput);
     assert_eq!((inbox.message(), inbox.chunk(), inbox.len()), (None, &b""[..], 4));
     let (kind, last) = (Kind::Text, false);
-    assert_eq!(poll_chunk(&mut inbox, &mut half), Progress::Chunk { kind, first: true, last });
+    assert_eq!(
+        poll_chunk(&mut inbox, &mut half),
+        Progress::Chunk { kind, first: true, last, compressed: false }
+    );
     // Not a message: it ends inside a code point, or could.
     assert_eq!((inbox.chunk(), inbox.message(), inbox.len()), ("a\u{20ac}".as_bytes(), None, 0));
     assert_eq!(poll_chunk(&mut inbox, &mut half), Progress::NeedInput);
     inbox.extend(b"bcd");
-    assert_eq!(poll_chunk(&mut inbox, &mut half), Progress::Chunk { kind, first: false, last });
+    assert_eq!(
+        poll_chunk(&mut inbox, &mut half),
+        Progress::Chunk { kind, first: false, last, compressed: false }
+    );
     inbox.extend(&[frame(0x8A, b"!"), frame(0x00, b""), frame(0x80, b"d"), frame(0x82, b"e")].concat());
     // What began in chunks ends in chunks, also for poll.
     assert_eq!(poll(&mut inbox, &mut half), Progress::Pong);
     assert_eq!((inbox.control(), inbox.chunk()), (&b"!"[..], &b""[..]));
-    assert_eq!(poll(&mut inbox, &mut half), Progress::Chunk { kind, first: false, last });
-    assert_eq!(poll(&mut inbox, &mut half), Progress::Chunk { kind, first: false, last: true });
+    assert_eq!(poll(&mut inbox, &mut half), Progress::Chunk { kind, first: false, last, compressed: false });
+    assert_eq!(
+        poll(&mut inbox, &mut half),
+        Progress::Chunk { kind, first: false, last: true, compressed: false }
+    );
     assert_eq!((inbox.chunk(), inbox.message()), (&b"d"[..], None));
     assert_eq!(poll(&mut inbox, &mut half), Progress::Message);
     assert_eq!((inbox.message(), inbox.chunk()), (Some(Message::from(b"e")), &b""[..]));
@@ -145,7 +154,7 @@ fn an_empty_beginning_is_a_beginning() {
     inbox.extend(&[frame(0x02, b""), frame(0x00, b"")].concat());
     assert_eq!(poll(&mut inbox, &mut half), Progress::NeedInput);
     inbox.extend(&frame(0x80, b"a"));
-    let chunk = Progress::Chunk { kind: Kind::Binary, first: true, last: true };
+    let chunk = Progress::Chunk { kind: Kind::Binary, first: true, last: true, compressed: false };
     assert_eq!(poll_chunk(&mut inbox, &mut half), chunk);
     assert_eq!(inbox.chunk(), b"a");
 }
@@ -223,7 +232,7 @@ fn a_violation_comes_after_what_was_good() {
         assert_eq!(inbox.message(), None);
     }
     // Who streams can still have the good octets in front of it.
-    let good = Progress::Chunk { kind: Kind::Text, first: true, last: false };
+    let good = Progress::Chunk { kind: Kind::Text, first: true, last: false, compressed: false };
     assert_eq!(poll_chunk(&mut inbox, &mut half), good);
     assert_eq!(inbox.chunk(), b"no");
     assert_eq!(inbox.poll_chunk(&mut half.decoder(&LIMITS)), Err(Violation::InvalidUtf8));

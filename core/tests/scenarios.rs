@@ -399,7 +399,7 @@ fn the_largest_frame_flows_through_a_small_buffer() {
 // RFC 7692 6: with compression agreed RSV1 marks the first frame of a message, and only that
 #[test]
 fn compression_agreed() {
-    let agreed = || Drive::new(client().with_compression());
+    let agreed = || Drive::new(client().with_compression(common::AGREEMENT));
     let wire = [frame(0x41, b"\xFF"), frame(0x89, b""), frame(0x80, b"\xFE"), frame(0x81, b"plain")].concat();
     let end = every_cut(&wire, agreed);
     let compressed = |octets: &[u8], first, last| Seen::Data {

@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use tightwire::{Connection, Role};
-use tightwire_fuzz::common::{Drive, client};
+use tightwire_fuzz::common::{AGREEMENT, Drive, client};
 use tightwire_fuzz::{feed, limits};
 
 fuzz_target!(|input: (bool, bool, Vec<u8>, u8, &[u8])| {
@@ -11,12 +11,12 @@ fuzz_target!(|input: (bool, bool, Vec<u8>, u8, &[u8])| {
     let cuts = [&cuts[..], &[1]].concat();
     same(wire, &cuts, room, || {
         let connection = Connection::server();
-        let connection = if compression { connection.with_compression() } else { connection };
+        let connection = if compression { connection.with_compression(AGREEMENT) } else { connection };
         Drive::new(connection).with_limits(limits(small))
     });
     same(wire, &cuts, room, || {
         let connection = client();
-        let connection = if compression { connection.with_compression() } else { connection };
+        let connection = if compression { connection.with_compression(AGREEMENT) } else { connection };
         Drive::new(connection).with_limits(limits(small))
     });
 });

@@ -203,13 +203,13 @@ impl<R: Role> Receiving<R> {
             };
             match progress {
                 Ok(Progress::Message) => return Poll::Ready(Ok(Some(Progress::Message))),
-                Ok(Progress::Chunk { kind, first, last }) => {
+                Ok(chunk @ Progress::Chunk { last, .. }) => {
                     self.streaming = !last;
                     if self.discard {
                         self.discard = !last;
                         continue;
                     }
-                    return Poll::Ready(Ok(Some(Progress::Chunk { kind, first, last })));
+                    return Poll::Ready(Ok(Some(chunk)));
                 }
                 Ok(Progress::Ping) => self.owed = Owed::Pong,
                 Ok(Progress::Close) => {

@@ -86,7 +86,7 @@ impl<'a, C: Chunks> MessageReader<'a, C> {
     async fn begin(connection: &'a mut C) -> Result<Option<Self>, Error<C::Error>> {
         loop {
             match poll_fn(|cx| connection.poll_chunk(cx)).await? {
-                Some(Progress::Chunk { kind, first: true, last }) => {
+                Some(Progress::Chunk { kind, first: true, last, .. }) => {
                     return Ok(Some(Self { connection, kind, taken: 0, last, done: false }));
                 }
                 // The middle of a message that nobody wants any more.

@@ -3,6 +3,7 @@
 //! A codec is borrowed for a call. What is behind it may belong to the connection, come from a pool for the
 //! length of a message, or be shared by all connections of a thread: the connection cannot tell.
 
+use super::terms::Terms;
 use crate::error::Violation;
 
 /// How far one call has come.
@@ -21,7 +22,8 @@ pub struct Coded {
 pub enum Status {
     /// All of the input is consumed. What it gave is written, but for what a compressor may hold back.
     NeedInput,
-    /// The output is full and at least one more octet is to be written.
+    /// The output is full and at least one more octet is to be written. From a decompressor also when a fault
+    /// lies behind the octets that it has just given: the next call gives the fault.
     NeedOutput,
     /// The message has ended. The next call begins the next message.
     End,
@@ -48,18 +50,21 @@ pub trait Decompress {
     ///
     /// `last` says that `input` ends the message; it is to be repeated with what is left of the input until
     /// the status is [`Status::End`]. The four octets that the sender has cut off (RFC 7692 7.2.1) are added
-    /// here. [`Status::NeedOutput`] is the answer only if there is an octet to be written, so a limit is
-    /// kept by lending no more output than it leaves.
+    /// here. [`Status::NeedOutput`] is the answer to an empty output only if there is an octet to be written, so
+    /// a limit is kept by lending no more output than it leaves.
     ///
     /// # Errors
     /// [`Violation::InvalidCompression`] when the payload does not inflate, refers to octets that it must
-    /// not refer to, or does not end where RFC 7692 7.2.1 wants it to. What stands in the output is
-    /// worthless, and the next call begins a message.
+    /// not refer to, or does not end where RFC 7692 7.2.1 wants it to. The octets in front of the fault have
+    /// been given by earlier calls, and the next call begins a message.
     fn decompress(&mut self, input: &[u8], output: &mut [u8], last: bool) -> Result<Coded, Violation>;
 }
 
 /// Deflates the messages of one direction, one after the other.
 pub trait Compress {
+    /// The terms that its messages keep to: how far back they refer, and whether to earlier messages.
+    fn terms(&self) -> Terms;
+
     /// Deflates a stretch of a message, without the four octets that end it (RFC 7692 7.2.1).
     fn compress(&mut self, input: &[u8], output: &mut [u8], flush: Flush) -> Coded;
 

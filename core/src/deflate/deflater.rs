@@ -11,12 +11,13 @@ mod matches;
 mod options;
 
 use super::codec::{Coded, Compress, Flush, MemoryTooSmall, Status};
+use super::effort::Level;
 use super::history::History;
 use super::terms::{Terms, WindowBits};
 use bits::{Bits, Out};
 use block::Block;
 use matches::{LONGEST, Match, SHORTEST, Search, Tuning};
-pub use options::{Level, Options};
+pub use options::Options;
 
 /// Octets that must follow a place before matches are looked for there, unless no more come: then it makes
 /// no difference in which stretches they came.
@@ -222,6 +223,10 @@ impl<'c> Deflate<'c> {
 }
 
 impl Compress for Deflate<'_> {
+    fn terms(&self) -> Terms {
+        Terms::new(self.options.window(), self.takeover)
+    }
+
     fn compress(&mut self, input: &[u8], output: &mut [u8], flush: Flush) -> Coded {
         self.begin();
         let mut out = Out { octets: output, written: 0 };

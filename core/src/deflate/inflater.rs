@@ -41,6 +41,8 @@ pub struct Inflater {
     is_final: bool,
     /// Whether the last block was stored and empty.
     ends_empty: bool,
+    /// Whether a fault lies behind the octets that were given last.
+    failed: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -79,6 +81,7 @@ impl Inflater {
             begun: false,
             is_final: false,
             ends_empty: false,
+            failed: false,
         }
     }
 
@@ -91,6 +94,7 @@ impl Inflater {
         self.begun = false;
         self.is_final = false;
         self.ends_empty = false;
+        self.failed = false;
     }
 
     /// Whether a message has begun and not ended.
@@ -143,6 +147,10 @@ impl<'c> Inflate<'c> {
 impl Decompress for Inflate<'_> {
     fn decompress(&mut self, input: &[u8], output: &mut [u8], last: bool) -> Result<Coded, Violation> {
         let inflater = &mut *self.inflater;
+        if inflater.failed {
+            inflater.reset();
+            return Err(Violation::InvalidCompression);
+        }
         // RFC 7692 7.1.1: without takeover nothing before the message may be referred to
         if !inflater.begun && !self.takeover {
             *self.history = History::new();
@@ -161,6 +169,11 @@ impl Decompress for Inflate<'_> {
         match result {
             Ok(Status::End) => inflater.reset(),
             Ok(_) => {}
+            Err(_) if written > 0 => {
+                // The good octets first, so that how the input is cut makes no difference.
+                inflater.failed = true;
+                return Ok(Coded { consumed, produced: written, status: Status::NeedOutput });
+            }
             Err(violation) => {
                 inflater.reset();
                 return Err(violation);

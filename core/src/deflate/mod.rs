@@ -7,11 +7,13 @@
 mod codec;
 #[cfg(feature = "deflate")]
 mod deflater;
+mod effort;
 mod extension;
 #[cfg(feature = "deflate")]
 mod history;
 #[cfg(feature = "deflate")]
 mod inflater;
+mod inflating;
 mod negotiation;
 mod terms;
 #[cfg(all(test, feature = "deflate"))]
@@ -19,10 +21,12 @@ mod testing;
 
 pub use codec::{Coded, Compress, Decompress, Flush, MemoryTooSmall, Status};
 #[cfg(feature = "deflate")]
-pub use deflater::{Deflate, Deflater, Level, Options};
+pub use deflater::{Deflate, Deflater, Options};
+pub use effort::{Effort, Level};
 #[cfg(feature = "deflate")]
 pub use history::History;
 #[cfg(feature = "deflate")]
 pub use inflater::{Inflate, Inflater};
+pub use inflating::{Collector, Inflated, Inflating};
 pub use negotiation::{Answer, HeaderValue, NegotiationError, Policy};
 pub use terms::{Agreement, Terms, WindowBits};

@@ -60,6 +60,11 @@ impl Terms {
     pub const fn takeover(self) -> bool {
         self.0.get() & TAKEOVER != 0
     }
+
+    /// Whether messages on these terms keep to the `agreed` ones as well.
+    pub const fn fits(self, agreed: Self) -> bool {
+        self.window().0 <= agreed.window().0 && (agreed.takeover() || !self.takeover())
+    }
 }
 
 impl core::fmt::Debug for Terms {

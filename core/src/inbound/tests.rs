@@ -1,6 +1,7 @@
 //! The receiving half by itself: what it takes, gives and refuses.
 
 use super::*;
+use crate::deflate::WindowBits;
 use crate::message::Message;
 use crate::role::{Client, Server};
 
@@ -162,7 +163,7 @@ fn text_fails_at_the_first_bad_octet() {
 // RFC 7692 6: RSV1 marks the first frame of a compressed message, whose text is not text yet
 #[test]
 fn compressed_messages_are_marked() {
-    let mut half = Inbound::<FromServer>::new().with_compression();
+    let mut half = Inbound::<FromServer>::new().with_compression(Terms::new(WindowBits::MAX, false));
     let (event, _) = step(&mut half, b"\x41\x01\xFF", &DEFAULT);
     assert!(event.unwrap().unwrap().contains("compressed: true"));
     let (event, _) = step(&mut half, b"\x80\x01\xFF", &DEFAULT);

@@ -2,6 +2,7 @@
 //! pair of connections with no socket between them.
 #![allow(dead_code, unreachable_pub)] // each test file uses its part of it
 
+use tightwire::deflate::{Agreement, Terms, WindowBits};
 use tightwire::{
     Client, CloseCode, Connection, Event, Kind, Limits, Output, Role, SendError, Server, Step, Violation,
 };
@@ -16,6 +17,10 @@ impl tightwire::KeySource for Keys {
         self.0.to_be_bytes()
     }
 }
+
+/// Compression as it is agreed on by default.
+pub const AGREEMENT: Agreement =
+    Agreement { server: Terms::new(WindowBits::MAX, false), client: Terms::new(WindowBits::MAX, false) };
 
 pub fn client() -> Connection<Client<Keys>> {
     Connection::client(Keys::default())

@@ -5,6 +5,10 @@
 #![no_main]
 
 use core::hint::black_box;
+use tightwire::deflate::{
+    Agreement, Collector, Deflate, Deflater, Flush, History, Inflate, Inflater, Inflating, Level, Options,
+    Policy, Terms, WindowBits,
+};
 use tightwire::handshake::client::Offer;
 use tightwire::handshake::uri::Uri;
 use tightwire::handshake::{Extensions, HandshakeError, HeadLimits, HeadScanner, accept_key, parse_key};
@@ -39,7 +43,8 @@ extern "C" fn main() -> i32 {
     let length: usize = black_box(600);
     let Some(input) = memory.get_mut(..length) else { return 1 };
     pure(input);
-    let server = Connection::server().with_compression();
+    let terms = black_box(Terms::new(WindowBits::MIN, true));
+    let server = Connection::server().with_compression(Agreement { server: terms, client: terms });
     machine(input, server, |server, out| {
         let mut memory = [0; 64];
         if let Ok(prepared) = Prepared::encode(black_box("text"), &mut memory) {
@@ -49,6 +54,10 @@ extern "C" fn main() -> i32 {
     machine(input, Connection::client(|| black_box([1, 2, 3, 4])), |_: &mut Connection<Client<_>>, _| {});
     inbox(input, Connection::server());
     inbox(input, Connection::client(|| black_box([1, 2, 3, 4])));
+    for level in [Level::Fastest, Level::Balanced] {
+        compression(input, level, Connection::server());
+        compression(input, level, Connection::client(|| black_box([1, 2, 3, 4])));
+    }
     handshakes(input);
     deadlines();
     42
@@ -142,6 +151,57 @@ fn inbox<R: Role>(input: &[u8], mut connection: Connection<R>) {
     inbox.skip(black_box(5));
     black_box((inbox.control().len(), inbox.unread().len(), inbox.space().len()));
     let _ = black_box(inbox.poll(&mut connection.inbound_mut().decoder(&limits)));
+}
+
+fn compression<R: Role>(input: &mut [u8], level: Level, connection: Connection<R>) {
+    const MOST: Options = Options::new(Level::Best, WindowBits::MIN);
+    let _ = black_box(
+        black_box(Policy::DEFAULT).answer([&*input]).map(|answer| answer.map(|answer| answer.header)),
+    );
+    let _ = black_box(black_box(Policy::DEFAULT).verify([&*input]));
+    black_box(black_box(Policy::DEFAULT).offer());
+    let limits = black_box(Limits::DEFAULT.with_ratio(9));
+    let terms = Terms::new(WindowBits::MIN, black_box(true));
+    let mut connection = connection.with_compression(Agreement { server: terms, client: terms });
+    let options = Options::new(black_box(level), WindowBits::MIN);
+    let (mut deflater, mut words, mut octets) = (Deflater::new(), [0; MOST.words()], [0; MOST.octets()]);
+    let (mut inflater, mut history, mut sent) = (Inflater::new(), History::new(), History::new());
+    let (mut window, mut sent_window) = ([0; WindowBits::MIN.octets()], [0; WindowBits::MIN.octets()]);
+    let mut memory = black_box([0; 700]);
+    let mut out = Output::new(&mut memory);
+    let Ok(codec) = Deflate::new(&mut deflater, &mut words, &mut octets, options, terms) else { return };
+    let Ok(mut codec) = codec.with_window(&mut sent, &mut sent_window) else { return };
+    let _ = black_box(connection.encode_compressed(&*input, &mut codec, &mut out));
+    for flush in [Flush::No, Flush::Sync, Flush::Last] {
+        let mut rest = &*input;
+        let _ = black_box(connection.fragment_compressed(
+            Kind::Text,
+            &mut rest,
+            black_box(flush),
+            &mut codec,
+            &mut out,
+        ));
+    }
+    let _ = black_box(connection.head_compressed(Kind::Text, black_box(9), true, &mut out).map(drop));
+    let mut prepared = black_box([0; 300]);
+    let _ = black_box(
+        Prepared::compressed(&*input, &mut codec, &mut prepared).map(|prepared| prepared.frame().len()),
+    );
+    deflater.reset();
+    let mut left = input;
+    while let Ok(Step::Event(Event::Data(chunk))) = connection.decode(&mut left, &mut out, &limits) {
+        let Ok(mut codec) = Inflate::new(&mut inflater, &mut history, &mut window, terms) else { return };
+        let mut output = black_box([0; 100]);
+        let mut inflating = Inflating::new(chunk.kind);
+        let mut payload = &*chunk.payload;
+        let _ = black_box(inflating.inflate(&mut payload, chunk.last, &mut output, &mut codec, &limits));
+        let (front, back) = output.split_at_mut(50);
+        let mut collector = Collector::new(chunk.kind, front);
+        let _ = black_box(collector.inflate(&mut payload, chunk.last, &mut codec, &limits));
+        black_box(collector.message());
+        let _ = black_box(collector.replace(back));
+        black_box(collector.octets().len());
+    }
 }
 
 fn handshakes(input: &[u8]) {

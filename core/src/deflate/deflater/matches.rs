@@ -4,7 +4,7 @@
 //! window and do not lie before the first octet that may be referred to. So the table needs no clearing
 //! between messages, and one that holds the traces of another connection does no harm.
 
-use super::options::Level;
+use crate::deflate::effort::Level;
 
 /// The longest match. RFC 1951 3.2.5.
 pub(super) const LONGEST: usize = 258;

@@ -1,22 +1,7 @@
 //! How hard to look for matches, and how much memory that takes.
 
+use crate::deflate::effort::Level;
 use crate::deflate::terms::WindowBits;
-
-/// How hard a deflater looks for a smaller message.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum Level {
-    /// The first match found, codes fixed in advance. The least memory and by far the fastest for messages
-    /// of up to some hundred octets.
-    Fastest,
-    /// The first match found, codes made for the message.
-    Fast,
-    /// The best of a few matches, codes made for the message.
-    #[default]
-    Balanced,
-    /// The best of many matches, codes made for the message. Several times slower for about one per cent.
-    Best,
-}
 
 /// Symbols of literals, lengths and distances.
 pub(super) const SYMBOLS: usize = 320;
