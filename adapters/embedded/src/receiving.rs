@@ -57,7 +57,7 @@ impl<R: Role, I: Memory> Receiving<R, I> {
     pub(crate) fn received(&self, progress: Progress) -> Option<Received<'_>> {
         match progress {
             Progress::Message => self.inbox.message().map(Received::Message),
-            Progress::Chunk { kind, first, last } => {
+            Progress::Chunk { kind, first, last, .. } => {
                 Some(Received::Chunk(Chunk { kind, octets: self.inbox.chunk(), first, last }))
             }
             _ => None,
