@@ -9,24 +9,28 @@ mod codec;
 mod deflater;
 mod effort;
 mod extension;
-#[cfg(feature = "deflate")]
+#[cfg(any(feature = "deflate", feature = "zlib-rs"))]
 mod history;
 #[cfg(feature = "deflate")]
 mod inflater;
 mod inflating;
 mod negotiation;
 mod terms;
-#[cfg(all(test, feature = "deflate"))]
+#[cfg(all(test, any(feature = "deflate", feature = "zlib-rs")))]
 mod testing;
+#[cfg(feature = "zlib-rs")]
+mod zlib;
 
 pub use codec::{Coded, Compress, Decompress, Flush, MemoryTooSmall, Status};
 #[cfg(feature = "deflate")]
 pub use deflater::{Deflate, Deflater, Options};
 pub use effort::{Effort, Level};
-#[cfg(feature = "deflate")]
+#[cfg(any(feature = "deflate", feature = "zlib-rs"))]
 pub use history::History;
 #[cfg(feature = "deflate")]
 pub use inflater::{Inflate, Inflater};
 pub use inflating::{Collector, Inflated, Inflating};
 pub use negotiation::{Answer, HeaderValue, NegotiationError, Policy};
 pub use terms::{Agreement, Terms, WindowBits};
+#[cfg(feature = "zlib-rs")]
+pub use zlib::{ZlibDeflater, ZlibInflate, ZlibInflater};
