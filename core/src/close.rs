@@ -5,6 +5,7 @@ use core::fmt;
 
 /// A close code: why a connection ends (RFC 6455 7.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct CloseCode(u16);
 
 impl CloseCode {
@@ -66,6 +67,7 @@ impl fmt::Display for CloseCode {
 
 /// What a Close frame says: a code and a reason in UTF-8 of at most 123 octets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct CloseFrame<'a> {
     /// Why the connection ends.
     pub code: CloseCode,

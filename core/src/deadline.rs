@@ -79,6 +79,7 @@ impl Timeouts {
 
 /// What a passed deadline asks of the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Action {
     /// Send a Ping. The wait for its Pong runs from now.
     Ping,
@@ -89,6 +90,7 @@ pub enum Action {
 
 /// The deadline that a peer missed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Timeout {
     /// The opening handshake did not end. A server may answer it with HTTP status 408.

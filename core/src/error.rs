@@ -5,6 +5,7 @@ use core::fmt;
 
 /// What a peer did that the protocol does not allow. Its connection fails and stays failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 #[repr(u8)]
 pub enum Violation {
@@ -88,6 +89,7 @@ impl core::error::Error for Violation {}
 
 /// Why something could not be sent. Nothing was written and nothing has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum SendError {
     /// The output lent has too little room: lend this many octets and call again.

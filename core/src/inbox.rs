@@ -23,6 +23,7 @@ pub trait Decode {
 
 /// What polling an [`Inbox`] came to. It borrows nothing: ask the inbox for the octets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Progress {
     /// A whole message: [`Inbox::message`] lends it until the next call that needs `&mut`.
     Message,

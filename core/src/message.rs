@@ -5,6 +5,7 @@ use core::fmt;
 
 /// What a message is made of (RFC 6455 5.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Kind {
     /// UTF-8 text.
     Text,

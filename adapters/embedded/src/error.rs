@@ -9,6 +9,7 @@ use tightwire::{CloseCode, SendError, Violation};
 
 /// Why an operation on a connection failed. `E` is the error of the transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Error<E> {
     /// The transport failed. Nothing is lost by it: if the transport recovers (from a read that timed out, say), the
@@ -70,6 +71,7 @@ impl<E: core::error::Error + 'static> core::error::Error for Error<E> {
 
 /// Why an opening handshake did not end in a connection. `E` is the error of the transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum OpenError<E> {
     /// The transport failed.

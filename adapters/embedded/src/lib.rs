@@ -6,9 +6,14 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod asynch;
 pub mod blocking;
 mod config;
 mod error;
+#[cfg(feature = "defmt")]
+mod formats;
+#[cfg(feature = "rand_core")]
+mod keys;
 mod opening;
 mod outbox;
 mod received;
@@ -18,6 +23,8 @@ mod storage;
 
 pub use config::{Clock, Config, Untimed};
 pub use error::{Error, OpenError};
+#[cfg(feature = "rand_core")]
+pub use keys::RngKeys;
 pub use opening::{Answered, Opening, Responder};
 pub use received::{Chunk, Received};
 pub use storage::{Buffers, Inline, Memory, RECEIVE_MIN, Slices, Storage, TRANSMIT_MIN, TooSmall};

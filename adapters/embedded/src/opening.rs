@@ -149,14 +149,13 @@ impl<B: Storage> Handshake<B> {
 
     /// What to do next.
     pub(crate) fn next(&mut self, now: Tick) -> Step<Event> {
-        if !self.outbox.is_empty() {
-            if self.is_late(now) {
-                return Step::Done(Event::Over(Err(Refusal::Timeout)));
-            }
-            return Step::Write;
-        }
-        if !self.outbox.is_flushed() {
-            return Step::Flush;
+        let waits = !self.outbox.is_empty();
+        if waits || !self.outbox.is_flushed() {
+            return match self.is_late(now) {
+                true => Step::Done(Event::Over(Err(Refusal::Timeout))),
+                false if waits => Step::Write,
+                false => Step::Flush,
+            };
         }
         if let Some(verdict) = self.verdict {
             return Step::Done(Event::Over(verdict));
@@ -200,6 +199,10 @@ impl<B: Storage> Handshake<B> {
 
     pub(crate) fn flushed(&mut self) {
         self.outbox.flushed();
+    }
+
+    pub(crate) fn next_deadline(&self, now: Tick) -> Option<Tick> {
+        self.deadlines.next_deadline(now, &self.config.timeouts)
     }
 
     /// Answers the head of a request as `decide` says.
@@ -302,8 +305,10 @@ impl<B: Storage> Handshake<B> {
 /// The nonce of a client's request (RFC 6455 4.1): 16 random octets, drawn from the source of its mask keys.
 pub(crate) fn nonce(keys: &mut impl KeySource) -> [u8; 16] {
     let mut nonce = [0; 16];
-    for (place, octet) in nonce.chunks_mut(4).flat_map(|chunk| chunk.iter_mut().zip(keys.mask_key())) {
-        *place = octet;
+    for chunk in nonce.chunks_exact_mut(4) {
+        for (place, octet) in chunk.iter_mut().zip(keys.mask_key()) {
+            *place = octet;
+        }
     }
     nonce
 }

@@ -18,6 +18,8 @@ pub(crate) struct Receiving<R, I> {
     inbound: Inbound<R>,
     inbox: Inbox<I>,
     owed: Owed,
+    /// A piece of a message was given, and it was not the last one.
+    within: bool,
 }
 
 /// A reply that found no room yet. What it answers still lies in the inbox.
@@ -31,17 +33,25 @@ enum Owed {
 
 impl<R: Role, I: Memory> Receiving<R, I> {
     pub(crate) const fn new(inbound: Inbound<R>, inbox: Inbox<I>) -> Self {
-        Self { inbound, inbox, owed: Owed::Nothing }
+        Self { inbound, inbox, owed: Owed::Nothing, within: false }
     }
 
     /// The next thing that the octets hold. A message that fills the storage comes in chunks.
     pub(crate) fn poll(&mut self, limits: &Limits) -> Result<Progress, Violation> {
-        let progress = self.inbox.poll(&mut self.inbound.decoder(limits));
-        // While a message is collected there is space, or nothing could ever follow.
-        if progress == Ok(Progress::NeedInput) && self.inbox.space().is_empty() {
-            return self.inbox.poll_chunk(&mut self.inbound.decoder(limits));
+        // Pieces are as large as the storage and the frame allow, however few octets a read brings.
+        let buffered = self.inbox.unread().len() as u64;
+        if self.within && self.inbound.frame_left() > buffered && !self.inbox.space().is_empty() {
+            return Ok(Progress::NeedInput);
         }
-        progress
+        let mut progress = self.inbox.poll(&mut self.inbound.decoder(limits))?;
+        // While a message is collected there is space, or nothing could ever follow.
+        if progress == Progress::NeedInput && self.inbox.space().is_empty() {
+            progress = self.inbox.poll_chunk(&mut self.inbound.decoder(limits))?;
+        }
+        if let Progress::Chunk { last, .. } = progress {
+            self.within = !last;
+        }
+        Ok(progress)
     }
 
     pub(crate) fn space(&mut self) -> &mut [u8] {

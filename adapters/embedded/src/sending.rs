@@ -84,15 +84,19 @@ impl<R: Role, O: Memory> Sending<R, O> {
         if let Phase::Ended(outcome) = self.phase {
             return Step::Done(Err(outcome));
         }
-        if !self.outbox.is_empty() {
-            self.deadlines.write_blocked(now);
-            self.check_time(now);
-            if let Phase::Ended(outcome) = self.phase {
-                return Step::Done(Err(outcome));
-            }
-            return Step::Write;
+        let step = if !self.outbox.is_empty() {
+            Step::Write
+        } else if flushed && !self.outbox.is_flushed() {
+            Step::Flush
+        } else {
+            return Step::Done(Ok(()));
+        };
+        self.deadlines.write_blocked(now);
+        self.check_time(now);
+        match self.phase {
+            Phase::Ended(outcome) => Step::Done(Err(outcome)),
+            _ => step,
         }
-        if flushed && !self.outbox.is_flushed() { Step::Flush } else { Step::Done(Ok(())) }
     }
 
     /// As [`next_out`](Self::next_out), for a receiver: where the connection stands once nothing is left to send.
@@ -127,8 +131,9 @@ impl<R: Role, O: Memory> Sending<R, O> {
         }
     }
 
-    pub(crate) fn flushed(&mut self) {
+    pub(crate) fn flushed(&mut self, now: Tick) {
         self.outbox.flushed();
+        self.deadlines.write_done(now);
     }
 
     /// Notes that the transport failed to write. While the connection was ending that is the end of it, for the reason

@@ -239,6 +239,7 @@ impl fmt::Debug for Offer<'_> {
 
 /// Why an offer cannot be written. Nothing has been written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum OfferError {
     /// The output lent is too small: lend this many octets and call again.
@@ -383,6 +384,7 @@ impl<'b, 'h> Accepted<'b, 'h> {
 
 /// What is wrong with a server's answer. The connection is not open (RFC 6455 4.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum AnswerError {
     /// The head is malformed or larger than the limits.

@@ -8,6 +8,7 @@ use core::fmt;
 /// The faults of a head as such (the first ones, up to [`TargetTooLong`](Self::TargetTooLong)) are also what
 /// a client can find in a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 #[repr(u8)]
 pub enum HandshakeError {

@@ -119,6 +119,7 @@ impl fmt::Debug for Response<'_> {
 
 /// Why a response cannot be written. Nothing has been written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum ResponseError {
     /// The output lent is too small: lend this many octets and call again.

@@ -116,7 +116,7 @@ impl<IO: Write, R: Role, O: Memory, C: Clock> Sender<'_, IO, R, O, C> {
                 }
                 Step::Flush => {
                     self.io.flush().map_err(Error::Io)?;
-                    self.sending.flushed();
+                    self.sending.flushed(self.clock.now());
                 }
             }
         }

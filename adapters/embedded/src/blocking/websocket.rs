@@ -175,7 +175,7 @@ impl<IO: Read + Write, R: Role, B: Storage, C: Clock> WebSocket<IO, R, B, C> {
                     Err(error) => machine.sending.write_failed(error)?,
                 },
                 Step::Flush => match io.flush() {
-                    Ok(()) => machine.sending.flushed(),
+                    Ok(()) => machine.sending.flushed(clock.now()),
                     Err(error) => machine.sending.write_failed(error)?,
                 },
             }

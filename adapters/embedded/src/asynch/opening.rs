@@ -1,0 +1,145 @@
+//! Opening handshakes over an asynchronous transport.
+
+use super::WebSocket;
+use super::timer::{Timer, within};
+use crate::error::OpenError;
+use crate::opening::{Answered, Event, Handshake, Opening, Responder, nonce};
+use crate::sending::Step;
+use crate::storage::{Storage, TooSmall};
+use embedded_io_async::{ErrorType, Read, Write};
+use tightwire::handshake::OriginPolicy;
+use tightwire::handshake::client::{Offer, Response};
+use tightwire::handshake::server::{Acceptance, Request};
+use tightwire::{Client, Connection, KeySource, Role, Server};
+
+/// What a server's opening handshake ends in.
+pub type Accepted<IO, B, C> = Result<WebSocket<IO, Server, B, C>, OpenError<<IO as ErrorType>::Error>>;
+
+/// What a client's opening handshake ends in: a connection and the subprotocol that the server chose.
+pub type Connected<'o, IO, K, B, C> =
+    Result<(WebSocket<IO, Client<K>, B, C>, Option<&'o str>), OpenError<<IO as ErrorType>::Error>>;
+
+/// Accepts a connection from an allowed origin, as a server, without a look at the request: see [`accept_with`].
+///
+/// Not cancel safe: what the peer has sent is lost with a dropped future.
+///
+/// # Errors
+/// As [`accept_with`].
+pub async fn accept<IO: Read + Write, B: Storage, C: Timer>(
+    opening: Opening<'_, IO, B, C>,
+    origins: &OriginPolicy<'_>,
+) -> Accepted<IO, B, C> {
+    accept_with(opening, origins, |_, responder| responder.accept(&Acceptance::default())).await
+}
+
+/// Reads a request, lets `decide` answer it, and opens the connection if it was accepted. Every request that is not is
+/// answered with the HTTP status that says why.
+///
+/// Not cancel safe: what the peer has sent is lost with a dropped future.
+///
+/// # Errors
+/// [`OpenError::Request`], [`OpenError::Refused`], [`OpenError::Response`], [`OpenError::Timeout`],
+/// [`OpenError::Ended`] or [`OpenError::Io`].
+pub async fn accept_with<IO: Read + Write, B: Storage, C: Timer>(
+    opening: Opening<'_, IO, B, C>,
+    origins: &OriginPolicy<'_>,
+    decide: impl FnOnce(&Request<'_, '_>, Responder<'_>) -> Answered,
+) -> Accepted<IO, B, C> {
+    let Opening { mut io, buffers, slots, config, mut clock } = opening;
+    let mut handshake = Handshake::new(buffers, config, clock.now());
+    if let Event::Head(head) = drive(&mut io, &mut handshake, &mut clock).await? {
+        handshake.answer(head, slots, origins, decide);
+        drive(&mut io, &mut handshake, &mut clock).await?;
+    }
+    let now = clock.now();
+    Ok(WebSocket::new(io, handshake.open(Connection::server(), now), clock))
+}
+
+/// Opens a connection as a client: sends `offer`, verifies the answer, and gives the subprotocol that the server chose.
+/// The nonce is drawn from `keys`.
+///
+/// Not cancel safe: what the peer has sent is lost with a dropped future.
+///
+/// # Errors
+/// As [`connect_with`].
+pub async fn connect<'o, IO: Read + Write, B: Storage, C: Timer, K: KeySource>(
+    opening: Opening<'_, IO, B, C>,
+    offer: &Offer<'o>,
+    keys: K,
+) -> Connected<'o, IO, K, B, C> {
+    connect_with(opening, offer, keys, |_| {}).await
+}
+
+/// As [`connect`], with a look at the response, whatever it is: the headers of an accepted connection, where a redirect
+/// leads to.
+///
+/// Not cancel safe: what the peer has sent is lost with a dropped future.
+///
+/// # Errors
+/// [`OpenError::Offer`], [`OpenError::Answer`], [`OpenError::Timeout`], [`OpenError::Ended`] or [`OpenError::Io`].
+pub async fn connect_with<'o, IO: Read + Write, B: Storage, C: Timer, K: KeySource>(
+    opening: Opening<'_, IO, B, C>,
+    offer: &Offer<'o>,
+    mut keys: K,
+    look: impl FnOnce(&Response<'_, '_>),
+) -> Connected<'o, IO, K, B, C> {
+    let Opening { mut io, buffers, slots, config, mut clock } = opening;
+    let mut handshake = Handshake::new(buffers, config, clock.now());
+    let nonce = nonce(&mut keys);
+    handshake.offer(offer, nonce)?;
+    let mut protocol = None;
+    if let Event::Head(head) = drive(&mut io, &mut handshake, &mut clock).await? {
+        protocol = handshake.verify(head, slots, offer, nonce, look).map_err(OpenError::Answer)?;
+    }
+    let now = clock.now();
+    Ok((WebSocket::new(io, handshake.open(Connection::client(keys), now), clock), protocol))
+}
+
+/// Takes over a connection whose opening handshake was done elsewhere. `leftover` are the octets that arrived behind the
+/// handshake.
+///
+/// # Errors
+/// [`TooSmall::Receive`] if they do not fit the receive storage.
+pub fn adopt<IO: Read + Write, R: Role, B: Storage, C: Timer>(
+    opening: Opening<'_, IO, B, C>,
+    connection: Connection<R>,
+    leftover: &[u8],
+) -> Result<WebSocket<IO, R, B, C>, TooSmall> {
+    let Opening { io, buffers, config, mut clock, .. } = opening;
+    let now = clock.now();
+    let machine = Handshake::new(buffers, config, now).adopt(connection, leftover, now)?;
+    Ok(WebSocket::new(io, machine, clock))
+}
+
+/// Reads and writes until a head has arrived or the handshake is over.
+async fn drive<IO: Read + Write, B: Storage>(
+    io: &mut IO,
+    handshake: &mut Handshake<B>,
+    clock: &mut impl Timer,
+) -> Result<Event, OpenError<IO::Error>> {
+    loop {
+        let now = clock.now();
+        let step = handshake.next(now);
+        let deadline = handshake.next_deadline(now);
+        match step {
+            Step::Read => {
+                if let Some(read) = within(io.read(handshake.space()), clock, deadline).await {
+                    handshake.read(read.map_err(OpenError::Io)?);
+                }
+            }
+            Step::Write => {
+                if let Some(written) = within(io.write(handshake.unsent()), clock, deadline).await {
+                    handshake.sent(written.map_err(OpenError::Io)?);
+                }
+            }
+            Step::Flush => {
+                if let Some(flushed) = within(io.flush(), clock, deadline).await {
+                    flushed.map_err(OpenError::Io)?;
+                    handshake.flushed();
+                }
+            }
+            Step::Done(Event::Over(Err(refusal))) => return Err(refusal.error()),
+            Step::Done(event) => return Ok(event),
+        }
+    }
+}
