@@ -1,0 +1,33 @@
+//! Echo on tightwire-smol.
+
+use super::Options;
+use smol::LocalExecutor;
+use std::error::Error;
+use std::sync::Arc;
+use tightwire_smol::{Answer, Config, Limits, Listener, OpenError, OriginPolicy, WebSocket, accept_with};
+
+pub(super) fn serve(options: Options) -> Result<(), Box<dyn Error>> {
+    if options.deflate || options.broadcast {
+        return Err("tightwire-smol does neither compress nor broadcast".into());
+    }
+    let executor = LocalExecutor::new();
+    smol::block_on(executor.run(async {
+        let listener = Listener::bind(options.address)?;
+        let config = Arc::new(Config::default().with_limits(Limits::DEFAULT.with_message(64 << 20)));
+        loop {
+            let (stream, _) = listener.accept().await?;
+            let opening = accept_with(stream, config.clone(), &OriginPolicy::Any, |_| Answer::accept());
+            executor.spawn(echo(opening)).detach();
+        }
+    }))
+}
+
+/// Takes the handshake as a future, so that a connection that idles holds nothing of it.
+async fn echo(opening: impl Future<Output = Result<WebSocket, OpenError>>) {
+    let Ok(mut socket) = opening.await else { return };
+    while let Ok(Some((message, mut sender))) = socket.recv_with_sender().await {
+        if sender.feed(message).await.is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! Echo on tightwire-tokio.
+
+use super::Options;
+use std::error::Error;
+use std::sync::Arc;
+use tightwire_tokio::{Answer, Config, Limits, Listener, OpenError, OriginPolicy, WebSocket, accept_with};
+
+pub(super) fn serve(options: Options) -> Result<(), Box<dyn Error>> {
+    if options.deflate || options.broadcast {
+        return Err("tightwire-tokio does neither compress nor broadcast".into());
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let listener = Listener::bind(options.address)?;
+        let config = Arc::new(Config::default().with_limits(Limits::DEFAULT.with_message(64 << 20)));
+        loop {
+            let (stream, _) = listener.accept().await?;
+            let opening = accept_with(stream, config.clone(), &OriginPolicy::Any, |_| Answer::accept());
+            tokio::spawn(echo(opening));
+        }
+    })
+}
+
+/// Takes the handshake as a future, so that a connection that idles holds nothing of it.
+async fn echo(opening: impl Future<Output = Result<WebSocket, OpenError>>) {
+    let Ok(mut socket) = opening.await else { return };
+    while let Ok(Some((message, mut sender))) = socket.recv_with_sender().await {
+        if sender.feed(message).await.is_err() {
+            return;
+        }
+    }
+}
