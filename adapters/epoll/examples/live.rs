@@ -12,6 +12,8 @@ fn main() {}
 
 #[cfg(target_os = "linux")]
 mod linux {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
     use std::time::Duration;
     use tightwire_epoll::tightwire::handshake::OriginPolicy;
     use tightwire_epoll::tightwire::handshake::server::{Acceptance, Response};
@@ -25,16 +27,17 @@ mod linux {
     const LINE_MAX: usize = 2000;
 
     struct Live {
-        thread: usize,
+        /// Guests so far, on all threads.
+        guests: Arc<AtomicU32>,
     }
 
-    /// A guest's name; empty until the connection is open.
-    type Name = String;
+    /// A guest's number: all that this application keeps for a connection.
+    type Guest = u32;
 
     impl Handler for Live {
-        type Session = Name;
+        type Session = Guest;
 
-        fn handshake(&mut self, opening: Opening<'_, Name>) -> Answer {
+        fn handshake(&mut self, opening: Opening<'_, Guest>) -> Answer {
             let html = &[("Content-Type", "text/html; charset=utf-8"), ("Cache-Control", "no-store")];
             match opening.request().path() {
                 "/live" => opening.accept(&OriginPolicy::SameHost, &Acceptance::default()),
@@ -44,19 +47,18 @@ mod linux {
             }
         }
 
-        fn open(&mut self, conn: &mut Conn<'_, Name>) {
-            let token = conn.token();
-            let name = format!("guest {}.{}.{}", self.thread, token.index(), token.generation());
-            let _ = conn.send(format!("you\n{name}").as_str());
+        fn open(&mut self, conn: &mut Conn<'_, Guest>) {
+            let guest = self.guests.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+            *conn.session() = guest;
+            let _ = conn.send(format!("you\nguest {guest}").as_str());
             conn.subscribe(TOPIC);
-            conn.reactor().publish(TOPIC, format!("note\n{name} is here").as_str());
-            *conn.session() = name;
+            conn.reactor().publish(TOPIC, format!("note\nguest {guest} is here").as_str());
         }
 
-        fn message(&mut self, conn: &mut Conn<'_, Name>, message: Message<'_>) {
+        fn message(&mut self, conn: &mut Conn<'_, Guest>, message: Message<'_>) {
             match message.as_str() {
                 Some(text) if text.len() <= LINE_MAX => {
-                    let line = format!("chat\n{}\n{text}", conn.session());
+                    let line = format!("chat\nguest {}\n{text}", conn.session());
                     conn.reactor().publish(TOPIC, line.as_str());
                 }
                 _ => {
@@ -65,8 +67,8 @@ mod linux {
             }
         }
 
-        fn close(&mut self, conn: &mut Conn<'_, Name>, _: Closed<'_>) {
-            let note = format!("note\n{} is gone", conn.session());
+        fn close(&mut self, conn: &mut Conn<'_, Guest>, _: Closed<'_>) {
+            let note = format!("note\nguest {} is gone", conn.session());
             conn.reactor().publish(TOPIC, note.as_str());
         }
     }
@@ -74,7 +76,9 @@ mod linux {
     pub(crate) fn main() -> Result<(), Box<dyn std::error::Error>> {
         let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:9001".to_owned());
         let _ = limits::raise_descriptors();
-        let server = Builder::new().listen(address.parse()?).start(|thread| Live { thread })?;
+        let guests = Arc::new(AtomicU32::new(0));
+        let server =
+            Builder::new().listen(address.parse()?).start(move |_| Live { guests: guests.clone() })?;
         for address in server.addresses() {
             println!("open http://{address}/ in a browser, or in two");
         }
@@ -87,7 +91,7 @@ mod linux {
                 stats.messages_received,
                 stats.messages_sent,
                 stats.buffers,
-                Conn::<Name>::IDLE_OCTETS,
+                Conn::<Guest>::IDLE_OCTETS,
                 memory()
             );
             server.publish(TOPIC, text)?;

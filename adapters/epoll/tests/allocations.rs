@@ -1,4 +1,5 @@
-//! A warm server allocates nothing for a message, nor for a connection that is accepted.
+//! A warm server allocates nothing for a message, nor for a connection that is accepted; and what a burst needed
+//! goes back to the allocator.
 //!
 //! In a process of its own: the allocator counts for all threads. The client allocates nothing either.
 #![cfg(target_os = "linux")]
@@ -13,7 +14,7 @@ use support::{Peer, REQUEST, frame};
 use tightwire_epoll::tightwire::Message;
 use tightwire_epoll::tightwire::handshake::OriginPolicy;
 use tightwire_epoll::tightwire::handshake::server::Acceptance;
-use tightwire_epoll::{Answer, Builder, Conn, Handler, Opening};
+use tightwire_epoll::{Answer, Builder, Conn, Handler, Opening, Server};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -83,4 +84,42 @@ fn a_warm_server_allocates_nothing() {
     let region = Region::new(ALLOCATOR);
     drop(Peer::open(address));
     assert!(region.change().allocations > 0);
+
+    a_burst_leaves_nothing_behind(&server);
+}
+
+/// Octets that are allocated now.
+fn allocated() -> usize {
+    let stats = ALLOCATOR.stats();
+    stats.bytes_allocated - stats.bytes_deallocated
+}
+
+/// Every connection has a message half received, and later none has: then it takes as much memory as before.
+fn a_burst_leaves_nothing_behind(server: &Server<Echo>) {
+    const PEERS: usize = 400;
+    let until = |reached: &mut dyn FnMut() -> bool| {
+        while !reached() {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+    };
+    let message = frame(0x82, &[7; 40_000]);
+    let mut back = vec![0; 40_004];
+    let mut peers: Vec<_> = (0..PEERS).map(|_| Peer::open(server.addresses()[0])).collect();
+    until(&mut || server.stats().open == PEERS as u64);
+    let before = allocated();
+    for _ in 0..2 {
+        peers.iter_mut().for_each(|peer| peer.write(&message[..20_000]));
+        until(&mut || server.stats().buffers == PEERS as u64);
+        assert!(allocated() - before > PEERS * 20_000, "{} octets", allocated() - before);
+        for peer in &mut peers {
+            peer.write(&message[20_000..]);
+            peer.socket.read_exact(&mut back).unwrap();
+        }
+    }
+    // A connection that goes on meanwhile does not hold up what the others left.
+    until(&mut || {
+        peers[0].sync();
+        // Some buffers, and some of what an unfinished connection has, are kept.
+        allocated() < before + 64 * 1024 + 32 * 1024
+    });
 }
