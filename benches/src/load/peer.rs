@@ -181,7 +181,7 @@ impl Peer {
     /// What a server compresses is inflated and compared with the message.
     fn inflate(&mut self, frames: &mut Frames, octets: &mut [u8]) -> Result<(), LoadError> {
         let Compressed { inbound, left, payload } = &mut self.compressed;
-        let inbound = inbound.get_or_insert_with(|| Box::new(Inbound::new().with_compression()));
+        let inbound = inbound.get_or_insert_with(|| Box::new(Inbound::new().with_compression(TERMS)));
         // What was left of a head comes in front again.
         let mut joined;
         let mut input = if left.is_empty() {
