@@ -12,6 +12,7 @@ mod config;
 mod error;
 #[cfg(feature = "defmt")]
 mod formats;
+mod halves;
 #[cfg(feature = "rand_core")]
 mod keys;
 mod opening;
@@ -23,6 +24,7 @@ mod storage;
 
 pub use config::{Clock, Config, Untimed};
 pub use error::{Error, OpenError};
+pub use halves::{Incoming, Reply};
 #[cfg(feature = "rand_core")]
 pub use keys::RngKeys;
 pub use opening::{Answered, Opening, Responder};

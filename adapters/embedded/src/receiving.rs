@@ -17,14 +17,14 @@ use tightwire::{
 pub(crate) struct Receiving<R, I> {
     inbound: Inbound<R>,
     inbox: Inbox<I>,
-    owed: Owed,
+    pub(crate) owed: Owed,
     /// A piece of a message was given, and it was not the last one.
     within: bool,
 }
 
 /// A reply that found no room yet. What it answers still lies in the inbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Owed {
+pub(crate) enum Owed {
     Nothing,
     Pong,
     Close,
@@ -72,6 +72,11 @@ impl<R: Role, I: Memory> Receiving<R, I> {
             }
             _ => None,
         }
+    }
+
+    /// The payload of the control frame that the last poll gave.
+    pub(crate) fn control(&self) -> &[u8] {
+        self.inbox.control()
     }
 
     /// What the peer's Close frame said, if it has arrived.

@@ -152,6 +152,14 @@ impl<R: Role, O: Memory> Sending<R, O> {
         matches!(self.phase, Phase::Ended(_))
     }
 
+    /// Why the connection ends or has ended.
+    pub(crate) const fn outcome(&self) -> Option<Outcome> {
+        match self.phase {
+            Phase::Open => None,
+            Phase::Ending(outcome) | Phase::Ended(outcome) => Some(outcome),
+        }
+    }
+
     pub(crate) fn is_closed(&self) -> bool {
         self.outbound.is_closed()
     }

@@ -120,7 +120,7 @@ impl<IO: Write, R: Role, O: Memory, C: Timer> Sender<'_, IO, R, O, C> {
         self.flush().await
     }
 
-    async fn write_out(&mut self, flush: bool) -> Result<(), Error<IO::Error>> {
+    pub(super) async fn write_out(&mut self, flush: bool) -> Result<(), Error<IO::Error>> {
         loop {
             let now = self.clock.now();
             let step = self.sending.next_out(now, flush);

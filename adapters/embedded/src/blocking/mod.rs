@@ -5,10 +5,12 @@
 //! after some time with an error (of kind [`TimedOut`](embedded_io::ErrorKind::TimedOut), say): the call returns
 //! [`Error::Io`](crate::Error::Io) with that error, nothing is lost, and the next call looks at the deadlines first.
 
+mod halves;
 mod opening;
 mod sender;
 mod websocket;
 
+pub use halves::{Halves, Receiver, Transmitter};
 pub use opening::{Accepted, Connected, accept, accept_with, adopt, connect, connect_with};
 pub use sender::Sender;
 pub use websocket::WebSocket;

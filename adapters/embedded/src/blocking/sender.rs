@@ -105,7 +105,7 @@ impl<IO: Write, R: Role, O: Memory, C: Clock> Sender<'_, IO, R, O, C> {
         self.flush()
     }
 
-    fn write_out(&mut self, flush: bool) -> Result<(), Error<IO::Error>> {
+    pub(super) fn write_out(&mut self, flush: bool) -> Result<(), Error<IO::Error>> {
         loop {
             match self.sending.next_out(self.clock.now(), flush) {
                 Step::Done(Ok(())) | Step::Read => return Ok(()),

@@ -183,6 +183,12 @@ impl<IO: Read + Write, R: Role, B: Storage, C: Clock> WebSocket<IO, R, B, C> {
     }
 }
 
+impl<IO, R, B: Storage, C> WebSocket<IO, R, B, C> {
+    pub(super) fn into_parts(self) -> (IO, Machine<R, B>) {
+        (self.io, self.machine)
+    }
+}
+
 impl<IO, R, B: Storage, C> core::fmt::Debug for WebSocket<IO, R, B, C> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("WebSocket").finish_non_exhaustive()
