@@ -160,15 +160,18 @@ impl<B: Storage> Handshake<B> {
         if let Some(verdict) = self.verdict {
             return Step::Done(Event::Over(verdict));
         }
-        let refusal = match self.scanner.scan(self.inbox.unread(), &self.config.head) {
+        // A head has to lie in the storage as a whole.
+        let storage = self.inbox.storage().as_ref().len();
+        let limits = self.config.head;
+        let limits = limits.with_head(limits.head.min(u32::try_from(storage).unwrap_or(u32::MAX)));
+        let refusal = match self.scanner.scan(self.inbox.unread(), &limits) {
             Ok(Some(length)) => return Step::Done(Event::Head(length)),
             Ok(None) if self.is_late(now) => Refusal::Timeout,
-            // A head has to lie in the storage as a whole.
-            Ok(None) if self.inbox.space().is_empty() => self.fault(HandshakeError::HeadTooLarge),
             Ok(None) => return Step::Read,
-            Err(error) => self.fault(error),
+            Err(error) if self.is_client => Refusal::Answer(AnswerError::Head(error)),
+            Err(error) => Refusal::Request(error),
         };
-        self.refuse(refusal);
+        self.refuse(refusal, now);
         if self.outbox.is_empty() { Step::Done(Event::Over(Err(refusal))) } else { Step::Write }
     }
 
@@ -211,6 +214,7 @@ impl<B: Storage> Handshake<B> {
         head: usize,
         slots: &mut [Slot],
         origins: &OriginPolicy<'_>,
+        now: Tick,
         decide: impl FnOnce(&Request<'_, '_>, Responder<'_>) -> Answered,
     ) {
         let octets = self.inbox.unread().get(..head).unwrap_or_default();
@@ -226,7 +230,7 @@ impl<B: Storage> Handshake<B> {
                 self.verdict = Some(status.map_or(Ok(()), |status| Err(Refusal::Status(status))));
                 self.inbox.skip(head);
             }
-            Err(refusal) => self.refuse(refusal),
+            Err(refusal) => self.refuse(refusal, now),
         }
     }
 
@@ -276,8 +280,10 @@ impl<B: Storage> Handshake<B> {
     }
 
     /// Prepares the response that says why there is no connection. A client has nothing to say.
-    fn refuse(&mut self, refusal: Refusal) {
+    fn refuse(&mut self, refusal: Refusal, now: Tick) {
         self.verdict = Some(Err(refusal));
+        // The response has a deadline of its own.
+        self.deadlines.close_begun(now);
         if self.is_client {
             return;
         }
@@ -291,10 +297,6 @@ impl<B: Storage> Handshake<B> {
         // The least storage has room for all of them without their bodies.
         let length = response.write(memory).or_else(|_| response.with_body(&[]).write(memory));
         self.outbox.filled(length.unwrap_or_default());
-    }
-
-    fn fault(&self, error: HandshakeError) -> Refusal {
-        if self.is_client { Refusal::Answer(AnswerError::Head(error)) } else { Refusal::Request(error) }
     }
 
     fn is_late(&mut self, now: Tick) -> bool {

@@ -48,7 +48,8 @@ pub async fn accept_with<IO: Read + Write, B: Storage, C: Timer>(
     let Opening { mut io, buffers, slots, config, mut clock } = opening;
     let mut handshake = Handshake::new(buffers, config, clock.now());
     if let Event::Head(head) = drive(&mut io, &mut handshake, &mut clock).await? {
-        handshake.answer(head, slots, origins, decide);
+        let now = clock.now();
+        handshake.answer(head, slots, origins, now, decide);
         drive(&mut io, &mut handshake, &mut clock).await?;
     }
     let now = clock.now();
