@@ -8,8 +8,9 @@ use std::time::Duration;
 pub const USAGE: &str = "\
 usage: cargo run --release -p tightwire-benches -- [GROUP...] [OPTION...]
 
-groups (default: echo memory handshake broadcast instructions)
-  echo           messages there and back: rate, latency, processor, system calls, allocations
+groups (default: all but micro)
+  echo           messages there and back: rate, latency, processor
+  counts         system calls and allocations for each echo
   memory         user memory of idle connections, fresh and after a burst
   handshake      opening handshakes in a second
   broadcast      one message to many subscribers
@@ -35,6 +36,8 @@ options
 pub enum Group {
     /// Messages there and back.
     Echo,
+    /// System calls and allocations.
+    Counts,
     /// User memory of idle connections.
     Memory,
     /// Opening handshakes.
@@ -47,8 +50,9 @@ pub enum Group {
     Micro,
 }
 
-const GROUPS: [(&str, Group); 6] = [
+const GROUPS: [(&str, Group); 7] = [
     ("echo", Group::Echo),
+    ("counts", Group::Counts),
     ("memory", Group::Memory),
     ("handshake", Group::Handshake),
     ("broadcast", Group::Broadcast),
@@ -194,7 +198,7 @@ mod tests {
     #[test]
     fn everything_is_the_default() {
         let plan = plan("").unwrap();
-        assert_eq!(plan.groups.len(), 5);
+        assert_eq!(plan.groups.len(), 6);
         assert_eq!(plan.workloads, Grid::Standard.workloads());
         assert_eq!((plan.rounds, plan.connections, plan.peers), (3, 10_000, true));
         assert!(plan.wants("anyone"));

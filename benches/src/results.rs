@@ -22,6 +22,8 @@ pub struct Results {
     pub absent: Vec<Absence>,
     /// Echoes.
     pub echo: Vec<Echo>,
+    /// System calls and allocations of echoes.
+    pub counts: Vec<Counts>,
     /// Memory of idle connections.
     pub memory: Vec<Memory>,
     /// Opening handshakes.
@@ -74,9 +76,18 @@ pub struct Echo {
     pub server_share: f64,
     /// The share of a core that the load took.
     pub load_share: f64,
-    /// System calls of the server for a message.
+}
+
+/// What a server does for a message, counted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Which one.
+    pub server: String,
+    /// What it was asked to do.
+    pub workload: Workload,
+    /// System calls for a message.
     pub calls: Option<f64>,
-    /// Allocations of the server for a message.
+    /// Allocations for a message.
     pub allocations: Option<f64>,
 }
 
@@ -171,6 +182,7 @@ impl Results {
         self.commands.retain(|command| !later.commands.contains(command));
         self.commands.extend(later.commands);
         replace(&mut self.echo, later.echo, |a, b| a.server == b.server && a.workload == b.workload);
+        replace(&mut self.counts, later.counts, |a, b| a.server == b.server && a.workload == b.workload);
         replace(&mut self.memory, later.memory, |a, b| a.server == b.server);
         replace(&mut self.handshake, later.handshake, |a, b| a.server == b.server);
         replace(&mut self.broadcast, later.broadcast, |a, b| {
@@ -197,10 +209,11 @@ impl Results {
     /// What is here: by server, and by what an [`Absence`] calls its subject.
     fn subjects(&self) -> Vec<(String, String)> {
         let echo = self.echo.iter().map(|row| (&row.server, format!("echo {}", row.workload)));
+        let counts = self.counts.iter().map(|row| (&row.server, format!("counts {}", row.workload)));
         let memory = self.memory.iter().map(|row| (&row.server, "memory".to_owned()));
         let handshake = self.handshake.iter().map(|row| (&row.server, "handshake".to_owned()));
         let broadcast = self.broadcast.iter().map(|row| (&row.server, format!("broadcast {}", row.workload)));
-        let rows = echo.chain(memory).chain(handshake).chain(broadcast);
+        let rows = echo.chain(counts).chain(memory).chain(handshake).chain(broadcast);
         rows.map(|(server, subject)| (server.clone(), subject)).collect()
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::arguments::{Group, Plan};
 use crate::environment::Environment;
-use crate::groups::{broadcast, echo, handshake, instructions, memory, micro};
+use crate::groups::{broadcast, counts, echo, handshake, instructions, memory, micro};
 use crate::process::{LOAD_CORE, pin};
 use crate::report;
 use crate::results::Results;
@@ -32,6 +32,7 @@ pub fn run(plan: &Plan) -> Result<(), Box<dyn Error>> {
         }
         match group {
             Group::Echo => echo::run(plan, &contestants, &mut measured),
+            Group::Counts => counts::run(plan, &contestants, &mut measured),
             Group::Memory => memory::run(plan, &contestants, &mut measured),
             Group::Handshake => handshake::run(plan, &contestants, &mut measured),
             Group::Broadcast => broadcast::run(plan, &contestants, &mut measured),

@@ -7,15 +7,12 @@ use crate::process::Process;
 use crate::results::{Echo, Results};
 use crate::roster::{Contestant, Kind};
 use crate::statistics::{median, ratio, spread};
-use crate::strace::{self, Strace};
 use crate::workload::Workload;
 use std::error::Error;
 use std::time::Duration;
 
 /// Before the clock runs: buffers grow, caches fill.
 const WARM_UP: Duration = Duration::from_millis(100);
-/// How long system calls and allocations are counted.
-const COUNTING: Duration = Duration::from_millis(100);
 
 /// One server, one round.
 struct Sample {
@@ -28,22 +25,18 @@ struct Sample {
 
 /// Measures all servers under all workloads.
 pub fn run(plan: &Plan, servers: &[Contestant], results: &mut Results) {
-    let straced = strace::is_available();
-    if !straced {
-        results.miss("every server", "system calls", "strace is not here");
-    }
     for workload in &plan.workloads {
         say(&format!("echo {workload}"));
-        row(plan, workload, servers, straced, results);
+        row(plan, workload, servers, results);
     }
 }
 
-fn row(plan: &Plan, workload: &Workload, servers: &[Contestant], straced: bool, results: &mut Results) {
-    let able = |server: &&Contestant| !workload.deflate || server.deflates || server.kind == Kind::Floor;
-    for server in servers.iter().filter(|server| !able(server)) {
+fn row(plan: &Plan, workload: &Workload, servers: &[Contestant], results: &mut Results) {
+    let able = able(servers, workload);
+    for server in servers.iter().filter(|server| !able.contains(server)) {
         results.miss(&server.name, format!("echo {workload}"), "it does not compress");
     }
-    let servers: Vec<_> = servers.iter().filter(able).cloned().collect();
+    let servers = able;
     // By server, then by round; a round that failed is a gap.
     let mut samples: Vec<Vec<Option<Sample>>> = servers.iter().map(|_| Vec::new()).collect();
     for round in 0..plan.rounds {
@@ -61,13 +54,9 @@ fn row(plan: &Plan, workload: &Workload, servers: &[Contestant], straced: bool, 
     }
     for (server, own) in servers.iter().zip(&samples) {
         let floor = |name: &str| servers.iter().position(|floor| floor.name == name).map(|at| &samples[at]);
-        let Some(mut echo) = summary(server, workload, own, floor(server.floor), floor("floor-epoll")) else {
+        let Some(echo) = summary(server, workload, own, floor(server.floor), floor("floor-epoll")) else {
             continue;
         };
-        match counts(server, workload, straced) {
-            Ok((calls, allocations)) => (echo.calls, echo.allocations) = (calls, allocations),
-            Err(error) => say(&format!("  {}: not counted: {error}", server.name)),
-        }
         say(&format!(
             "  {:<18} {:>9.0}/s  {:>6.2} us  {}",
             server.name,
@@ -83,8 +72,14 @@ fn shown(ratio: Option<f64>) -> String {
     ratio.map_or_else(String::new, |ratio| format!("{ratio:.2} of its floor"))
 }
 
+/// Those that can do it: a floor echoes compressed messages as they are.
+pub(super) fn able(servers: &[Contestant], workload: &Workload) -> Vec<Contestant> {
+    let able = |server: &&Contestant| !workload.deflate || server.deflates || server.kind == Kind::Floor;
+    servers.iter().filter(able).cloned().collect()
+}
+
 /// Which octets a server sends back.
-fn wire(server: &Contestant, workload: &Workload) -> Wire {
+pub(super) fn wire(server: &Contestant, workload: &Workload) -> Wire {
     match server.kind {
         Kind::Floor => Wire::Raw,
         _ if workload.deflate => Wire::Deflate,
@@ -92,7 +87,12 @@ fn wire(server: &Contestant, workload: &Workload) -> Wire {
     }
 }
 
-fn start(server: &Contestant, workload: &Workload, more: &[&str]) -> Result<Process, Box<dyn Error>> {
+/// Starts a server for a workload.
+pub(super) fn start(
+    server: &Contestant,
+    workload: &Workload,
+    more: &[&str],
+) -> Result<Process, Box<dyn Error>> {
     let mut command = server.command.clone();
     if workload.deflate && server.kind != Kind::Floor {
         command.push("--deflate".to_owned());
@@ -149,43 +149,8 @@ fn summary(
         cpu: middle(|sample| sample.cpu)?,
         server_share: middle(|sample| sample.server_share)?,
         load_share: middle(|sample| sample.load_share)?,
-        calls: None,
-        allocations: None,
     })
 }
-
-/// System calls and allocations for a message, where they can be counted. Not timed.
-fn counts(
-    server: &Contestant,
-    workload: &Workload,
-    straced: bool,
-) -> Result<(Option<f64>, Option<f64>), Box<dyn Error>> {
-    let counting = server.kind != Kind::Peer;
-    if !straced && !counting {
-        return Ok((None, None));
-    }
-    let mut process = start(server, workload, if counting { &["--count"] } else { &[] })?;
-    let mut load = Load::open(process.address, workload, wire(server, workload), Pattern::Echo)?;
-    load.run(WARM_UP)?;
-    load.drain()?;
-    let mut allocations = None;
-    if counting {
-        let before = process.allocations()?;
-        let messages = load.run(COUNTING)?.messages + load.drain()?.messages;
-        // Asking for the number may allocate a line.
-        allocations = ratio((process.allocations()? - before).saturating_sub(ASKING) as f64, messages as f64);
-    }
-    let mut calls = None;
-    if straced && let Some(strace) = Strace::attach(&process) {
-        let messages = load.run(COUNTING)?.messages + load.drain()?.messages;
-        let counted = strace.stop().map(|calls| calls.values().sum::<u64>());
-        calls = counted.and_then(|calls| ratio(calls as f64, messages as f64));
-    }
-    Ok((calls, allocations))
-}
-
-/// Allocations that answering one question makes in the server.
-const ASKING: u64 = 1;
 
 #[cfg(test)]
 mod tests {

@@ -2,6 +2,7 @@
 //! changes its mood does it to all of them.
 
 pub mod broadcast;
+pub mod counts;
 pub mod echo;
 pub mod handshake;
 pub mod instructions;

@@ -54,9 +54,9 @@ pub(super) struct Chart {
 }
 
 const LABEL: i32 = 138;
-const BARS: i32 = 210;
+/// As wide as bars are in pictures of several columns, and of one.
+const BARS: (i32, i32) = (210, 420);
 const TEXT: i32 = 118;
-const PANEL: i32 = LABEL + BARS + TEXT;
 const GAP: i32 = 24;
 const MARGIN: i32 = 20;
 const BAR: i32 = 14;
@@ -89,7 +89,7 @@ impl Chart {
     /// When it cannot be written.
     pub(super) fn draw(&self, path: &Path) -> Result<(), Box<dyn Error>> {
         let columns = self.columns.clamp(1, self.panels.len().max(1)) as i32;
-        let width = (2 * MARGIN + columns * PANEL + (columns - 1) * GAP).max(LEAST);
+        let width = (2 * MARGIN + columns * self.panel_width() + (columns - 1) * GAP).max(LEAST);
         let head = MARGIN + TITLE + 18 * self.notes.len() as i32 + 8;
         let heights: Vec<_> = self
             .panels
@@ -106,11 +106,20 @@ impl Chart {
         let mut top = head;
         for (row, height) in self.panels.chunks(columns as usize).zip(heights) {
             for (column, panel) in row.iter().enumerate() {
-                self.panel(&area, panel, (MARGIN + column as i32 * (PANEL + GAP), top))?;
+                self.panel(&area, panel, (MARGIN + column as i32 * (self.panel_width() + GAP), top))?;
             }
             top += height;
         }
         Ok(area.present()?)
+    }
+
+    /// How long the longest bar is.
+    fn bars(&self) -> i32 {
+        if self.columns > 1 { BARS.0 } else { BARS.1 }
+    }
+
+    fn panel_width(&self) -> i32 {
+        LABEL + self.bars() + TEXT
     }
 
     fn panel(&self, area: &Area<'_>, panel: &Panel, (left, top): (i32, i32)) -> Result<(), Box<dyn Error>> {
@@ -131,7 +140,7 @@ impl Chart {
                     let corners = [(mark - 1, above - 1), (mark + 1, above + BAR + 1)];
                     area.draw(&Rectangle::new(corners, INK.filled()))?;
                 }
-                let right = left + LABEL + BARS + 8;
+                let right = left + LABEL + self.bars() + 8;
                 text(area, &bar.text, (right, above + BAR / 2), 12, HPos::Left)?;
             }
             y += line.height();
@@ -150,6 +159,7 @@ impl Chart {
 struct Axis {
     scale: Scale,
     left: i32,
+    length: i32,
     least: f64,
     most: f64,
 }
@@ -161,9 +171,11 @@ impl Axis {
         let least = bars().map(|bar| if bar.from > 0.0 { bar.from } else { bar.to });
         let least = least.filter(|value| *value > 0.0).fold(most, f64::min);
         match chart.scale {
-            Scale::Linear => Self { scale: Scale::Linear, left, least: 0.0, most },
+            Scale::Linear => Self { scale: chart.scale, left, length: chart.bars(), least: 0.0, most },
             // The shortest bar is to be seen too.
-            Scale::Logarithmic => Self { scale: Scale::Logarithmic, left, least: least / 2.0, most },
+            Scale::Logarithmic => {
+                Self { scale: chart.scale, left, length: chart.bars(), least: least / 2.0, most }
+            }
         }
     }
 
@@ -172,7 +184,7 @@ impl Axis {
             Scale::Linear => value / self.most,
             Scale::Logarithmic => (value.max(self.least) / self.least).ln() / (self.most / self.least).ln(),
         };
-        self.left + (share.clamp(0.0, 1.0) * f64::from(BARS)) as i32
+        self.left + (share.clamp(0.0, 1.0) * f64::from(self.length)) as i32
     }
 }
 
@@ -190,15 +202,18 @@ mod tests {
         let line = |to| Line { label: String::new(), bars: vec![bar(to)] };
         let panel = Panel { title: String::new(), lines: vec![line(1.0), line(10.0), line(100.0)] };
         let (title, notes) = (String::new(), Vec::new());
-        (Chart { title, notes, scale, reference: None, columns: 1, panels: vec![panel.clone()] }, panel)
+        (Chart { title, notes, scale, reference: None, columns: 2, panels: vec![panel.clone()] }, panel)
     }
 
     #[test]
     fn a_linear_axis_begins_at_zero() {
         let (chart, panel) = chart(Scale::Linear);
         let axis = Axis::over(&chart, &panel, 100);
-        assert_eq!((axis.place(0.0), axis.place(50.0), axis.place(100.0)), (100, 100 + BARS / 2, 100 + BARS));
-        assert_eq!(axis.place(1e9), 100 + BARS, "nothing leaves the panel");
+        assert_eq!(
+            (axis.place(0.0), axis.place(50.0), axis.place(100.0)),
+            (100, 100 + BARS.0 / 2, 100 + BARS.0)
+        );
+        assert_eq!(axis.place(1e9), 100 + BARS.0, "nothing leaves the panel");
     }
 
     #[test]
@@ -206,7 +221,7 @@ mod tests {
         let (chart, panel) = chart(Scale::Logarithmic);
         let axis = Axis::over(&chart, &panel, 0);
         let (one, ten, hundred) = (axis.place(1.0), axis.place(10.0), axis.place(100.0));
-        assert!(one > 0 && hundred == BARS);
+        assert!(one > 0 && hundred == BARS.0);
         assert!(((hundred - ten) - (ten - one)).abs() <= 1);
         assert_eq!(axis.place(0.0), 0);
     }

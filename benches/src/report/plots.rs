@@ -1,7 +1,7 @@
 //! Which plots there are, and what is in them.
 
 use super::chart::{Bar, Chart, Line, Panel, Scale};
-use super::tables::{rows, workloads};
+use super::tables::{count, rows, workloads};
 use crate::results::{Echo, Results, place};
 use crate::roster::Kind;
 use plotters::style::RGBColor;
@@ -117,8 +117,8 @@ fn memory(results: &Results) -> Chart {
     let lines = rows.iter().map(|row| {
         let idle = color(&row.server, row.kind);
         let bars = vec![
-            bar(row.idle, format!("{:.0}", row.idle), idle),
-            bar(row.after_burst, format!("{:.0}", row.after_burst), lighter(idle)),
+            bar(row.idle, count(row.idle), idle),
+            bar(row.after_burst, count(row.after_burst), lighter(idle)),
         ];
         Line { label: row.server.clone(), bars }
     });

@@ -87,6 +87,8 @@ fn echo(results: &Results, text: &mut String) {
             "allocations/message",
         ];
         let rows = rows(results, workload).into_iter().map(|echo| {
+            let mut counts = results.counts.iter();
+            let counts = counts.find(|counts| counts.server == echo.server && counts.workload == workload);
             vec![
                 bold(&echo.server, echo.kind),
                 count(echo.rate),
@@ -99,8 +101,8 @@ fn echo(results: &Results, text: &mut String) {
                 format!("{:.3}", echo.cpu),
                 percent(echo.server_share),
                 percent(echo.load_share),
-                optional(echo.calls, 2),
-                optional(echo.allocations, 2),
+                optional(counts.and_then(|counts| counts.calls), 2),
+                optional(counts.and_then(|counts| counts.allocations), 2),
             ]
         });
         *text += &table(&head, 1, rows.collect());
@@ -234,7 +236,7 @@ fn bold(server: &str, kind: Kind) -> String {
 }
 
 /// A number with its thousands apart.
-fn count(number: f64) -> String {
+pub(super) fn count(number: f64) -> String {
     let digits = format!("{number:.0}");
     let mut text = String::new();
     for (place, digit) in digits.chars().enumerate() {

@@ -6,7 +6,6 @@ use rustix::event::epoll;
 use smol::{Async, LocalExecutor};
 use socket2::{Domain, Socket, Type};
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::error::Error;
 use std::future::poll_fn;
 use std::io::{self, ErrorKind, Read, Write};
@@ -23,6 +22,7 @@ const LISTENER: u64 = u64::MAX;
 
 /// Never more than what one read gave.
 type Unsent = Vec<u8>;
+type Connection = (TcpStream, Unsent);
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM.cloexec().nonblocking(), None)?;
@@ -47,7 +47,7 @@ pub(super) fn epoll(options: Options) -> Result<(), Box<dyn Error>> {
     let listener = listen(options.address)?;
     let poller = epoll::create(epoll::CreateFlags::CLOEXEC)?;
     epoll::add(&poller, &listener, epoll::EventData::new_u64(LISTENER), epoll::EventFlags::IN)?;
-    let mut connections: HashMap<u64, (TcpStream, Unsent)> = HashMap::new();
+    let mut connections: Vec<Option<Connection>> = Vec::new();
     let (mut buffer, mut events) = (vec![0; BUFFER], Vec::with_capacity(1024));
     loop {
         events.clear();
@@ -64,12 +64,15 @@ pub(super) fn epoll(options: Options) -> Result<(), Box<dyn Error>> {
                     let token = socket.as_raw_fd() as u64;
                     let data = epoll::EventData::new_u64(token);
                     epoll::add(&poller, &socket, data, epoll::EventFlags::IN)?;
-                    connections.insert(token, (socket, Unsent::new()));
+                    let place = token as usize;
+                    connections.resize_with(connections.len().max(place + 1), || None);
+                    connections[place] = Some((socket, Unsent::new()));
                 }
-            } else if let Some((socket, unsent)) = connections.get_mut(&token)
+            } else if let Some(slot) = connections.get_mut(token as usize)
+                && let Some((socket, unsent)) = slot
                 && echo(&poller, token, socket, unsent, &mut buffer).is_err()
             {
-                connections.remove(&token);
+                *slot = None;
             }
         }
     }

@@ -1,9 +1,11 @@
-//! tokio-websockets: one flush for all messages that are there, below its own threshold for flushing.
+//! tokio-websockets: receiving flushes, so messages that are there are collected first, then written with one flush.
 
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use tightwire_peers::{Failure, Options, serve};
 use tokio::net::TcpStream;
 use tokio_websockets::ServerBuilder;
+
+const BATCH: usize = 32;
 
 fn main() -> Result<(), Failure> {
     serve(Options::read(&["--small"])?, echo)
@@ -11,17 +13,20 @@ fn main() -> Result<(), Failure> {
 
 async fn echo(stream: TcpStream) -> Result<(), Failure> {
     let (_, mut socket) = ServerBuilder::new().accept(stream).await?;
-    loop {
-        let message = match socket.next().now_or_never() {
-            Some(message) => message,
-            None => {
-                socket.flush().await?;
-                socket.next().await
-            }
-        };
-        let Some(message) = message.transpose()? else { return Ok(()) };
-        if message.is_text() || message.is_binary() {
-            socket.feed(message).await?;
+    let mut messages = Vec::new();
+    while let Some(first) = socket.next().await {
+        messages.push(first?);
+        while messages.len() < BATCH
+            && let Some(Some(message)) = socket.next().now_or_never()
+        {
+            messages.push(message?);
         }
+        for message in messages.drain(..) {
+            if message.is_text() || message.is_binary() {
+                socket.feed(message).await?;
+            }
+        }
+        socket.flush().await?;
     }
+    Ok(())
 }
