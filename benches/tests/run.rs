@@ -49,9 +49,11 @@ fn a_run_writes_all_its_outputs() {
         assert!(echo.load_share > 0.0, "{echo:?}");
     }
     assert_eq!(results.counts.len(), 2 * 6, "{:?}", results.absent);
-    for counts in results.counts.iter().filter(|counts| counts.server != "floor-smol") {
-        let wanted = if counts.server.starts_with("tightwire") { 0.0..0.01 } else { 0.0..1.0 };
-        assert!(counts.allocations.is_some_and(|count| wanted.contains(&count)), "{counts:?}");
+    for counts in &results.counts {
+        // smol itself allocates when it is woken.
+        let exact = ["tightwire-epoll", "tightwire-tokio"].contains(&&*counts.server);
+        let most = if exact { 0.01 } else { f64::MAX };
+        assert!(counts.allocations.is_some_and(|count| count <= most), "{counts:?}");
     }
     assert_eq!((results.memory.len(), results.handshake.len()), (6, 3));
     let tables = results.environment.date + &folder.read("results.md");
