@@ -311,6 +311,10 @@ impl<S: AsRef<[u8]> + AsMut<[u8]>> Inbox<S> {
         if self.start == self.end {
             // No message to keep: the octets not decoded move to the front.
             (self.start, self.end) = (0, 0);
+            if self.unread == self.filled {
+                (self.unread, self.filled) = (0, 0);
+                return;
+            }
         }
         self.move_unread();
         if self.filled as usize == self.capacity() && self.start > 0 {

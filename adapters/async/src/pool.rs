@@ -69,13 +69,14 @@ impl Pool {
             return;
         }
         let Some(class) = (0..CLASSES).find(|&class| self.class(class) == buffer.len()) else { return };
-        self.free.with(|free| {
-            if free.octets + buffer.len() <= self.keep
-                && let Some(class) = free.classes.get_mut(class)
-            {
+        // What is not kept is freed outside of the lock.
+        let _ = self.free.with(|free| match free.classes.get_mut(class) {
+            Some(class) if free.octets + buffer.len() <= self.keep => {
                 free.octets += buffer.len();
                 class.push(buffer);
+                None
             }
+            _ => Some(buffer),
         });
     }
 

@@ -127,6 +127,9 @@ pub(crate) enum Want {
 /// so many reads without a wait the clock is looked at and the task yields.
 const READS_AT_ONCE: u8 = 32;
 
+/// How many times as large as the octets received the buffer of a message may be.
+const GROWTH: usize = 16;
+
 fn yield_now<X>(cx: &mut Context<'_>) -> Poll<X> {
     cx.waker().wake_by_ref();
     Poll::Pending
@@ -281,8 +284,7 @@ impl<R: Role> Receiving<R> {
         });
         let space = if self.inbox.storage().is_empty() { &mut [] } else { self.inbox.space() };
         let space = if space.is_empty() {
-            let wanted = self.inbox.len() + self.inbox.len() / 2 + 1;
-            self.swap(config, config.pool.take(wanted));
+            self.swap(config, config.pool.take(self.wanted()));
             self.inbox.space()
         } else {
             space
@@ -304,6 +306,14 @@ impl<R: Role> Receiving<R> {
             }
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// The octets of the next buffer: the rest of a frame that has begun should fit, so that it need not move
+    /// again; but memory follows the octets received, whatever is declared.
+    fn wanted(&self) -> usize {
+        let held = self.inbox.len();
+        let whole = usize::try_from(self.inbound.frame_left()).unwrap_or(usize::MAX).saturating_add(held);
+        whole.clamp(held + held / 2 + 1, (held * GROWTH).max(held + held / 2 + 1))
     }
 
     /// Nothing can be done now: gives buffers back and waits for the next deadline. Ready if a deadline was
@@ -439,7 +449,7 @@ impl<R: Role> Receiving<R> {
         } else if length == 0 {
             // The inbox knows that a message has begun, if only with an empty fragment.
             self.swap(config, Box::default());
-        } else if length < held / 4 {
+        } else if length < held / if held > config.pool.smallest() { GROWTH } else { 4 } {
             self.swap(config, vec![0; length].into_boxed_slice());
         }
     }
