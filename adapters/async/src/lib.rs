@@ -9,6 +9,7 @@ extern crate alloc;
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
+pub mod alarms;
 mod config;
 #[cfg(feature = "std")]
 mod connector;

@@ -1,16 +1,73 @@
-//! The clock, and the timer of async-io.
+//! The clock, and alarms by one timer of async-io for each thread.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::OnceLock;
-use std::task::{Context, Poll, ready};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, TryLockError, Weak};
+use std::task::{Context, Poll, Wake, Waker, ready};
 use std::time::{Duration, Instant};
+use tightwire_async::alarms::{self, Alarms, Keeper, Runtime};
 use tightwire_async::transport::Timer;
 
-/// One alarm. It takes memory once it is first set.
+/// One alarm.
+pub(crate) type Alarm = alarms::Alarm<Smol>;
+
+/// Async-io, whose alarms are rung where its timers are: there is no executor that one could count on.
+#[derive(Debug)]
+pub struct Smol;
+
+thread_local! {
+    static ALARMS: RefCell<Weak<Alarms>> = const { RefCell::new(Weak::new()) };
+}
+
+impl Runtime for Smol {
+    type Timer = Single;
+
+    fn alarms() -> Arc<Alarms> {
+        ALARMS.with_borrow_mut(|slot| {
+            slot.upgrade().unwrap_or_else(|| {
+                let (alarms, keeper) = Alarms::new::<Single>();
+                Arc::new(Ringer { keeper: Mutex::new(keeper), wanted: AtomicBool::new(false) }).wake_by_ref();
+                *slot = Arc::downgrade(&alarms);
+                alarms
+            })
+        })
+    }
+}
+
+/// Polls the keeper of the alarms whenever it is woken.
+struct Ringer {
+    keeper: Mutex<Keeper<Single>>,
+    wanted: AtomicBool,
+}
+
+impl Wake for Ringer {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.wanted.store(true, Ordering::SeqCst);
+        while self.wanted.load(Ordering::SeqCst) {
+            let mut keeper = match self.keeper.try_lock() {
+                Ok(keeper) => keeper,
+                Err(TryLockError::Poisoned(keeper)) => keeper.into_inner(),
+                // Whoever polls it now looks again before it is done.
+                Err(TryLockError::WouldBlock) => return,
+            };
+            while self.wanted.swap(false, Ordering::SeqCst) {
+                let waker = Waker::from(self.clone());
+                let _ = Pin::new(&mut *keeper).poll(&mut Context::from_waker(&waker));
+            }
+        }
+    }
+}
+
+/// A timer of async-io's. It takes memory once it is first set.
 #[derive(Default)]
-pub struct Alarm(Option<Box<Set>>);
+pub struct Single(Option<Box<Set>>);
 
 struct Set {
     timer: async_io::Timer,
@@ -23,7 +80,7 @@ fn origin() -> Instant {
     *ORIGIN.get_or_init(Instant::now)
 }
 
-impl Timer for Alarm {
+impl Timer for Single {
     fn now() -> Duration {
         Instant::now().saturating_duration_since(origin())
     }
@@ -62,9 +119,9 @@ impl Set {
     }
 }
 
-impl fmt::Debug for Alarm {
+impl fmt::Debug for Single {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Alarm").field(&self.0.as_ref().map(|set| set.at)).finish()
+        f.debug_tuple("Single").field(&self.0.as_ref().map(|set| set.at)).finish()
     }
 }
 
@@ -89,6 +146,31 @@ mod tests {
         // One that has passed is ready at once.
         let mut cx = Context::from_waker(Waker::noop());
         assert!(alarm.poll_until(&mut cx, Duration::ZERO).is_ready());
+    }
+
+    #[test]
+    fn alarms_ring_on_every_thread() {
+        let threads: Vec<_> = (0..4_u64)
+            .map(|thread| {
+                std::thread::spawn(move || {
+                    let start = Alarm::now();
+                    let mut alarms: Vec<_> = (0..50_u64)
+                        .map(|number| {
+                            (Alarm::default(), start + Duration::from_millis(number * 37 % 300 + thread))
+                        })
+                        .collect();
+                    async_io::block_on(poll_fn(|cx| {
+                        alarms.retain_mut(|(alarm, at)| {
+                            let rung = alarm.poll_until(cx, *at).is_ready();
+                            assert!(!rung || Alarm::now() >= *at);
+                            !rung
+                        });
+                        if alarms.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+                    }));
+                })
+            })
+            .collect();
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
     }
 
     #[test]

@@ -1,23 +1,57 @@
-//! Tokio's clock and timer.
+//! Tokio's clock, and alarms by one timer for each thread of a runtime.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
+use tightwire_async::alarms::{self, Alarms, Runtime};
 use tightwire_async::transport::Timer;
+use tokio::runtime::{Handle, Id};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// One alarm. It takes memory once it is first set.
+/// One alarm.
+pub(crate) type Alarm = alarms::Alarm<Tokio>;
+
+/// Tokio, whose alarms are rung by a task: it lives as long as a connection of its thread has set one.
+#[derive(Debug)]
+pub struct Tokio;
+
+thread_local! {
+    static ALARMS: RefCell<Option<(Id, Weak<Alarms>)>> = const { RefCell::new(None) };
+}
+
+impl Runtime for Tokio {
+    type Timer = Single;
+
+    fn alarms() -> Arc<Alarms> {
+        let handle = Handle::current();
+        ALARMS.with_borrow_mut(|slot| {
+            let known = slot.as_ref().filter(|(id, _)| *id == handle.id());
+            if let Some(alarms) = known.and_then(|(_, alarms)| alarms.upgrade()) {
+                return alarms;
+            }
+            // A runtime without a timer is found out here, not in the task.
+            drop(tokio::time::sleep(Duration::ZERO));
+            let (alarms, keeper) = Alarms::new::<Single>();
+            handle.spawn(keeper);
+            *slot = Some((handle.id(), Arc::downgrade(&alarms)));
+            alarms
+        })
+    }
+}
+
+/// A timer of tokio's. It takes memory once it is first set.
 #[derive(Default)]
-pub struct Alarm(Option<Pin<Box<Sleep>>>);
+pub struct Single(Option<Pin<Box<Sleep>>>);
 
 fn origin() -> Instant {
     static ORIGIN: OnceLock<Instant> = OnceLock::new();
     *ORIGIN.get_or_init(Instant::now)
 }
 
-impl Timer for Alarm {
+impl Timer for Single {
     fn now() -> Duration {
         Instant::now().saturating_duration_since(origin())
     }
@@ -36,8 +70,55 @@ impl Timer for Alarm {
     }
 }
 
-impl fmt::Debug for Alarm {
+impl fmt::Debug for Single {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Alarm").field(&self.0.as_ref().map(|sleep| sleep.deadline())).finish()
+        f.debug_tuple("Single").field(&self.0.as_ref().map(|sleep| sleep.deadline())).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::poll_fn;
+
+    async fn until(alarm: &mut Alarm, at: Duration) {
+        poll_fn(|cx| alarm.poll_until(cx, at)).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn alarms_go_off_in_order_and_never_early() {
+        let start = Alarm::now();
+        let tasks: Vec<_> = (0..500_u64)
+            .map(|number| {
+                tokio::spawn(async move {
+                    let mut alarm = Alarm::default();
+                    for round in 1..4 {
+                        let at = start + Duration::from_millis(number * 131 % 50_000 * round);
+                        until(&mut alarm, at).await;
+                        assert!(Alarm::now() >= at);
+                        assert!(Alarm::now() < at + Duration::from_millis(70), "{number}");
+                    }
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+    }
+
+    #[test]
+    fn a_runtime_after_another_has_alarms_of_its_own() {
+        for _ in 0..3 {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let mut alarm = Alarm::default();
+                until(&mut alarm, Alarm::now() + Duration::from_millis(1)).await;
+                // The task that rings ends with the last alarm.
+                assert_eq!(tokio::runtime::Handle::current().metrics().num_alive_tasks(), 1);
+                drop(alarm);
+                tokio::task::yield_now().await;
+                assert_eq!(tokio::runtime::Handle::current().metrics().num_alive_tasks(), 0);
+            });
+        }
     }
 }
