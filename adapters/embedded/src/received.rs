@@ -49,4 +49,7 @@ pub struct Chunk<'a> {
     pub first: bool,
     /// Whether the message ends here.
     pub last: bool,
+    /// Whether the octets are compressed, so that they are not validated yet: only if compression was agreed on, and
+    /// only from `recv`; `recv_inflated` gives none.
+    pub compressed: bool,
 }

@@ -15,8 +15,8 @@ use tightwire::{
 
 /// The inbound half and its storage.
 pub(crate) struct Receiving<R, I> {
-    inbound: Inbound<R>,
-    inbox: Inbox<I>,
+    pub(crate) inbound: Inbound<R>,
+    pub(crate) inbox: Inbox<I>,
     pub(crate) owed: Owed,
     /// A piece of a message was given, and it was not the last one.
     within: bool,
@@ -39,8 +39,9 @@ impl<R: Role, I: Memory> Receiving<R, I> {
     /// The next thing that the octets hold. A message that fills the storage comes in chunks.
     pub(crate) fn poll(&mut self, limits: &Limits) -> Result<Progress, Violation> {
         // Pieces are as large as the storage and the frame allow, however few octets a read brings.
-        let buffered = self.inbox.unread().len() as u64;
-        if self.within && self.inbound.frame_left() > buffered && !self.inbox.space().is_empty() {
+        let more = self.inbound.frame_left() > self.inbox.unread().len() as u64;
+        let good = self.inbound.violation().is_none();
+        if self.within && good && more && !self.inbox.space().is_empty() {
             return Ok(Progress::NeedInput);
         }
         let mut progress = self.inbox.poll(&mut self.inbound.decoder(limits))?;
@@ -67,8 +68,8 @@ impl<R: Role, I: Memory> Receiving<R, I> {
     pub(crate) fn received(&self, progress: Progress) -> Option<Received<'_>> {
         match progress {
             Progress::Message => self.inbox.message().map(Received::Message),
-            Progress::Chunk { kind, first, last, .. } => {
-                Some(Received::Chunk(Chunk { kind, octets: self.inbox.chunk(), first, last }))
+            Progress::Chunk { kind, first, last, compressed } => {
+                Some(Received::Chunk(Chunk { kind, octets: self.inbox.chunk(), first, last, compressed }))
             }
             _ => None,
         }

@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::outbox::Outbox;
 use crate::storage::Memory;
 use tightwire::deadline::{Action, Deadlines, Tick, Timeout};
+use tightwire::deflate::{Agreement, Compress, Flush};
 use tightwire::{CloseCode, CloseFrame, Event, Kind, Outbound, Output, Role, SendError, Violation};
 
 /// What the transport is to do next, or that there is nothing more for it to do.
@@ -199,6 +200,24 @@ impl<R: Role, O: Memory> Sending<R, O> {
                 return Ok(true);
             }
         }
+    }
+
+    /// As [`feed`](Self::feed), for the rest of a message that goes compressed.
+    pub(crate) fn feed_compressed<D: Compress + ?Sized>(
+        &mut self,
+        kind: Kind,
+        payload: &mut &[u8],
+        codec: &mut D,
+    ) -> Result<bool, SendError> {
+        let fed =
+            self.write(|outbound, out| outbound.fragment_compressed(kind, payload, Flush::Last, codec, out));
+        if let Err(SendError::NeedsSpace(_)) = fed { Ok(false) } else { fed }
+    }
+
+    /// Agrees on how this end compresses.
+    pub(crate) fn with_compression(self, agreement: Agreement) -> Self {
+        let terms = agreement.sent_by::<R>();
+        Self { outbound: self.outbound.with_compression(terms), ..self }
     }
 
     pub(crate) fn ping(&mut self, payload: &[u8], now: Tick) -> Result<(), SendError> {

@@ -11,6 +11,10 @@ pub const RECEIVE_MIN: usize = 131;
 /// neither a subprotocol nor headers, too. A client needs room for its request.
 pub const TRANSMIT_MIN: usize = 131;
 
+/// The octets of a server's connection besides its transport, its clock and its storage.
+pub const OVERHEAD: usize = size_of::<crate::blocking::WebSocket<(), tightwire::Server, Slices<'static>>>()
+    - 2 * size_of::<&mut [u8]>();
+
 /// Memory for octets: a lent `&mut [u8]`, an array, a `heapless::Vec` (which counts with its length, so fill it first),
 /// or the guard of a pool.
 pub trait Memory: AsRef<[u8]> + AsMut<[u8]> {}

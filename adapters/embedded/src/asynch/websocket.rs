@@ -2,13 +2,15 @@
 
 use super::Sender;
 use super::timer::{Timer, within};
+use crate::compression::Inflation;
 use crate::config::Untimed;
 use crate::error::Error;
 use crate::received::Received;
 use crate::receiving::Machine;
 use crate::sending::Step;
-use crate::storage::Storage;
+use crate::storage::{Memory, Storage};
 use embedded_io_async::{Read, Write};
+use tightwire::deflate::{Agreement, Decompress};
 use tightwire::{CloseCode, CloseFrame, Kind, Message, Progress, Role};
 
 /// A WebSocket connection over an asynchronous transport, after its opening handshake.
@@ -55,6 +57,41 @@ impl<IO: Read + Write, R: Role, B: Storage, C: Timer> WebSocket<IO, R, B, C> {
         let Self { io, machine: Machine { receiving, sending }, clock } = self;
         let received = progress.and_then(|progress| receiving.received(progress));
         Ok(received.map(|received| (received, Sender { io, sending, clock })))
+    }
+
+    /// The same connection with compression agreed on (RFC 7692): the agreement that
+    /// [`Policy::answer`](tightwire::deflate::Policy::answer) or [`Policy::verify`](tightwire::deflate::Policy::verify)
+    /// gave during the handshake. From then on receive with [`recv_inflated`](Self::recv_inflated).
+    #[must_use]
+    pub fn with_compression(self, agreement: Agreement) -> Self {
+        let Self { io, machine, clock } = self;
+        Self { io, machine: machine.with_compression(agreement), clock }
+    }
+
+    /// As [`recv`](Self::recv), and inflates what is compressed into the storage of `inflation`. `codec` works in memory
+    /// that the caller lends to it, on the terms that were agreed on, and is the same one for the whole of a message.
+    ///
+    /// Cancel safe: a dropped future loses nothing.
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv). After [`Error::Peer`] a codec that other connections use, too, must be reset.
+    pub async fn recv_inflated<'a, S: Memory, D: Decompress + ?Sized>(
+        &'a mut self,
+        inflation: &'a mut Inflation<S>,
+        codec: &mut D,
+    ) -> Result<Option<Received<'a>>, Error<IO::Error>> {
+        loop {
+            if inflation.has_chunk() {
+                let Machine { receiving, sending } = &mut self.machine;
+                if let Some(piece) = receiving.inflate(inflation, codec, &sending.config.limits) {
+                    return Ok(Some(inflation.received(piece)));
+                }
+            }
+            let Some(progress) = self.progress().await? else { return Ok(None) };
+            if !inflation.takes(progress) {
+                return Ok(self.machine.receiving.received(progress));
+            }
+        }
     }
 
     /// The sending side by itself.

@@ -5,6 +5,7 @@ use crate::error::Error;
 use crate::sending::{Sending, Step};
 use crate::storage::Memory;
 use embedded_io::Write;
+use tightwire::deflate::Compress;
 use tightwire::{CloseCode, Kind, Message, Role};
 
 /// The sending side of a connection, lent beside what was received.
@@ -50,6 +51,26 @@ impl<IO: Write, R: Role, O: Memory, C: Clock> Sender<'_, IO, R, O, C> {
         fin: bool,
     ) -> Result<(), Error<IO::Error>> {
         while !self.sending.feed(kind, &mut payload, fin)? {
+            self.write_out(false)?;
+        }
+        Ok(())
+    }
+
+    /// Queues a message that goes compressed, in fragments as the transmit storage has room (RFC 7692 7.2.1). `codec`
+    /// works in memory that the caller lends to it, on the terms that were agreed on. Whether a message is worth it is
+    /// for the caller to say; most under 100 octets are not.
+    ///
+    /// # Errors
+    /// As [`feed`](Self::feed), and [`Error::Caller`] if no compression was agreed on, or not on these terms.
+    pub fn feed_compressed<'m, D: Compress + ?Sized>(
+        &mut self,
+        message: impl Into<Message<'m>>,
+        codec: &mut D,
+    ) -> Result<(), Error<IO::Error>> {
+        let message = message.into();
+        self.sending.may_begin()?;
+        let mut payload = message.octets();
+        while !self.sending.feed_compressed(message.kind(), &mut payload, codec)? {
             self.write_out(false)?;
         }
         Ok(())
