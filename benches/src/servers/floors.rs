@@ -150,13 +150,16 @@ impl Write for TryWrite<'_> {
 
 pub(super) fn smol(options: Options) -> Result<(), Box<dyn Error>> {
     let executor = Rc::new(LocalExecutor::new());
-    smol::block_on(executor.run(async {
+    let tasks = executor.clone();
+    // A task of its own: what is run directly is looked at whenever anything happens.
+    let accepting = executor.spawn(async move {
         let listener = Async::new(listen(options.address)?)?;
         loop {
             let (stream, _) = listener.accept().await?;
-            executor.spawn(async move { drop(smol_echo(stream).await) }).detach();
+            tasks.spawn(async move { drop(smol_echo(stream).await) }).detach();
         }
-    }))
+    });
+    smol::block_on(executor.run(accepting))
 }
 
 async fn smol_echo(mut stream: Async<TcpStream>) -> io::Result<()> {

@@ -3,6 +3,7 @@
 use super::Options;
 use smol::LocalExecutor;
 use std::error::Error;
+use std::rc::Rc;
 use std::sync::Arc;
 use tightwire_smol::{Answer, Config, Limits, Listener, OpenError, OriginPolicy, WebSocket, accept_with};
 
@@ -10,16 +11,20 @@ pub(super) fn serve(options: Options) -> Result<(), Box<dyn Error>> {
     if options.deflate || options.broadcast {
         return Err("tightwire-smol does neither compress nor broadcast".into());
     }
-    let executor = LocalExecutor::new();
-    smol::block_on(executor.run(async {
-        let listener = Listener::bind(options.address)?;
-        let config = Arc::new(Config::default().with_limits(Limits::DEFAULT.with_message(64 << 20)));
-        loop {
-            let (stream, _) = listener.accept().await?;
-            let opening = accept_with(stream, config.clone(), &OriginPolicy::Any, |_| Answer::accept());
-            executor.spawn(echo(opening)).detach();
-        }
-    }))
+    let executor = Rc::new(LocalExecutor::new());
+    // A task of its own: what is run directly is looked at whenever anything happens.
+    let accepting = executor.spawn(accept(options, executor.clone()));
+    smol::block_on(executor.run(accepting))
+}
+
+async fn accept(options: Options, executor: Rc<LocalExecutor<'static>>) -> Result<(), Box<dyn Error>> {
+    let listener = Listener::bind(options.address)?;
+    let config = Arc::new(Config::default().with_limits(Limits::DEFAULT.with_message(64 << 20)));
+    loop {
+        let (stream, _) = listener.accept().await?;
+        let opening = accept_with(stream, config.clone(), &OriginPolicy::Any, |_| Answer::accept());
+        executor.spawn(echo(opening)).detach();
+    }
 }
 
 /// Takes the handshake as a future, so that a connection that idles holds nothing of it.
