@@ -37,3 +37,8 @@ pub use outbound::{Masker, Outbound};
 pub use output::Output;
 pub use prepared::Prepared;
 pub use role::{Client, KeySource, Role, Server};
+
+/// The code in the README, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

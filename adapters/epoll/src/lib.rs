@@ -56,3 +56,8 @@ pub use sending::{Refused, Sent, WhenFull};
 pub use server::{Builder, Meter, Server};
 pub use slab::Token;
 pub use tightwire;
+
+/// The code in the README, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

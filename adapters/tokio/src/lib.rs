@@ -61,7 +61,8 @@ pub type Error = tightwire_async::Error<std::io::Error>;
 /// Why an opening handshake did not end in a connection.
 pub type OpenError = tightwire_async::OpenError<std::io::Error>;
 
-/// The code in the README, compiled.
+/// The code in the READMEs, compiled.
 #[cfg(doctest)]
+#[doc = include_str!("../README.md")]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
