@@ -17,10 +17,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use support::{Peer, REQUEST};
-use tightwire_epoll::tightwire::Message;
 use tightwire_epoll::tightwire::handshake::OriginPolicy;
 use tightwire_epoll::tightwire::handshake::server::Acceptance;
-use tightwire_epoll::{Answer, Builder, Conn, Handler, Opening, Reactor, Server, limits};
+use tightwire_epoll::tightwire::{Message, Timeouts};
+use tightwire_epoll::{Answer, Builder, Config, Conn, Handler, Opening, Reactor, Server, limits};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -124,7 +124,9 @@ fn server() -> (Server<Everybody>, Arc<AtomicUsize>) {
     limits::raise_descriptors().unwrap();
     let tells = Arc::new(AtomicUsize::new(0));
     let told = tells.clone();
-    let builder = Builder::new().threads(1).listen("127.0.0.1:0".parse().unwrap());
+    // On a busy machine this takes longer than the silence after which a peer is pinged.
+    let config = Config::default().with_timeouts(Timeouts::NONE);
+    let builder = Builder::new().config(config).threads(1).listen("127.0.0.1:0".parse().unwrap());
     (builder.start(move |_| Everybody { told: told.clone() }).unwrap(), tells)
 }
 
