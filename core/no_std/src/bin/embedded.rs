@@ -30,9 +30,9 @@ fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     }
 }
 
-/// A transport that the compiler knows nothing of.
+/// A transport that the compiler knows nothing of. It ends after so many reads.
 #[derive(Clone, Copy)]
-struct Unknown;
+struct Unknown(u8);
 
 impl embedded_io::ErrorType for Unknown {
     type Error = ErrorKind;
@@ -41,7 +41,8 @@ impl embedded_io::ErrorType for Unknown {
 impl embedded_io::Read for Unknown {
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ErrorKind> {
         buffer.iter_mut().for_each(|octet| *octet = black_box(0x89));
-        black_box(Ok(200))
+        self.0 = self.0.saturating_sub(1);
+        black_box(Ok(if self.0 == 0 { 0 } else { 200 }))
     }
 }
 
@@ -67,7 +68,7 @@ extern "C" fn main() -> i32 {
 }
 
 fn session<R: Role>(connection: Connection<R>) -> Result<(), ErrorKind> {
-    let opening = Opening::new(Unknown, Inline::<200, 150>::inline(), &mut []).with_clock(|| black_box(5));
+    let opening = Opening::new(Unknown(9), Inline::<200, 150>::inline(), &mut []).with_clock(|| black_box(5));
     let socket =
         blocking::adopt(opening, connection, black_box(&[0x81, 0x85])).map_err(|_| ErrorKind::Other)?;
     let window = WindowBits::new(8).unwrap_or(WindowBits::MAX);
@@ -101,7 +102,7 @@ fn session<R: Role>(connection: Connection<R>) -> Result<(), ErrorKind> {
 }
 
 fn halves<R: Role>(connection: Connection<R>) -> Result<(), ErrorKind> {
-    let opening = Opening::new(Unknown, Inline::<200, 131>::inline(), &mut []);
+    let opening = Opening::new(Unknown(9), Inline::<200, 131>::inline(), &mut []);
     let socket = blocking::adopt(opening, connection, &[]).map_err(|_| ErrorKind::Other)?;
     let (mut receiver, mut transmitter) = socket.split(|transport| (transport, transport));
     for _ in 0..black_box(3) {
