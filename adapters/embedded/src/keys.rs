@@ -22,3 +22,23 @@ impl<G> core::fmt::Debug for RngKeys<G> {
         f.write_str("RngKeys")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chacha20::ChaCha8Rng;
+    use chacha20::rand_core::SeedableRng;
+    use std::format;
+
+    // RFC 6455 5.3: a fresh key for each frame
+    #[test]
+    fn keys_are_what_the_generator_gives() {
+        let mut keys = RngKeys(ChaCha8Rng::from_seed([7; 32]));
+        let mut lent = ChaCha8Rng::from_seed([7; 32]);
+        let first = keys.mask_key();
+        assert_eq!(RngKeys(&mut lent).mask_key(), first);
+        assert_eq!(RngKeys(&mut lent).mask_key(), keys.mask_key());
+        assert_ne!(keys.mask_key(), first);
+        assert_eq!(format!("{keys:?}"), "RngKeys");
+    }
+}

@@ -10,6 +10,7 @@ use crate::receiving::Machine;
 use crate::sending::Step;
 use crate::storage::{Memory, Storage};
 use embedded_io_async::{Read, Write};
+use tightwire::deadline::Tick;
 use tightwire::deflate::{Agreement, Decompress};
 use tightwire::{CloseCode, CloseFrame, Kind, Message, Progress, Role};
 
@@ -205,6 +206,11 @@ impl<IO: Read + Write, R: Role, B: Storage, C: Timer> WebSocket<IO, R, B, C> {
     /// The kind of the message in fragments that this end has begun and not ended.
     pub fn open_message(&self) -> Option<Kind> {
         self.machine.sending.open_message()
+    }
+
+    /// When a deadline passes next, in ticks of the clock. `None` if none runs. Receiving waits for it by itself.
+    pub fn next_deadline(&mut self) -> Option<Tick> {
+        self.machine.sending.next_deadline(self.clock.now())
     }
 
     /// The transport.
