@@ -15,6 +15,11 @@ pub const TRANSMIT_MIN: usize = 131;
 pub const OVERHEAD: usize = size_of::<crate::blocking::WebSocket<(), tightwire::Server, Slices<'static>>>()
     - 2 * size_of::<&mut [u8]>();
 
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(OVERHEAD == 120);
+#[cfg(target_pointer_width = "32")]
+const _: () = assert!(OVERHEAD == 100);
+
 /// Memory for octets: a lent `&mut [u8]`, an array, a `heapless::Vec` (which counts with its length, so fill it first),
 /// or the guard of a pool.
 pub trait Memory: AsRef<[u8]> + AsMut<[u8]> {}
