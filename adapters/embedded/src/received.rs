@@ -7,8 +7,8 @@ use tightwire::{Kind, Message};
 pub enum Received<'a> {
     /// A whole message.
     Message(Message<'a>),
-    /// A piece of a message that is larger than the receive storage. The other pieces follow in order, and no other
-    /// message between them.
+    /// A piece of a message that is larger than the receive storage, as large as the storage and the rest of its frame
+    /// allow. The other pieces follow in order, and no other message between them.
     Chunk(Chunk<'a>),
 }
 
