@@ -8,6 +8,7 @@ use crate::entry::Flags;
 use crate::handler::{Cause, Handler};
 use crate::mailbox::{Letter, Mailbox};
 use crate::poller::Events;
+use crate::pool::Buffer;
 use crate::reactor::{HEADROOM, Reactor};
 use crate::slab::Token;
 use crate::trace;
@@ -32,7 +33,7 @@ pub(crate) struct Loop<H: Handler> {
     listeners: Vec<Listener>,
     events: Events,
     /// The shared read buffer, with room in front for what was left of the read before.
-    input: Box<[u8]>,
+    input: Buffer,
     ending: Option<Ending>,
     busy_turns: u32,
     /// When memory was last looked at for what nobody needs.
@@ -68,7 +69,7 @@ impl<H: Handler> Loop<H> {
         for (place, fd) in listeners.into_iter().enumerate() {
             list.push(Listener::new(&mut reactor, fd, place as u32)?);
         }
-        let input = vec![0; HEADROOM + reactor.config.read_buffer.max(1024)].into();
+        let input = Buffer::zeroed(HEADROOM + reactor.config.read_buffer.max(1024));
         let events = Events::with_capacity(reactor.config.events);
         Ok(Self {
             engine: Engine { reactor, handler },

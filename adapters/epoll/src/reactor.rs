@@ -10,7 +10,7 @@ use crate::counters::Counters;
 use crate::entry::{Entry, Extras, Flags};
 use crate::mailbox::Sender;
 use crate::poller::{Interest, Mode, Poller};
-use crate::pool::Pool;
+use crate::pool::{Buffer, LINE, Pool};
 use crate::slab::{Slab, Token};
 use crate::topics::Topics;
 use crate::wheel::Wheel;
@@ -22,8 +22,8 @@ use tightwire::deadline::Tick;
 use tightwire::{Deadlines, Timeouts};
 
 /// The octets in front of the shared read buffer in which a cut head or control frame is put (RFC 6455 5.2,
-/// 5.5: fewer than 131).
-pub(crate) const HEADROOM: usize = 131;
+/// 5.5: fewer than 131), rounded up so that fresh octets begin at a cache line.
+pub(crate) const HEADROOM: usize = 3 * LINE;
 
 /// The connections of one thread.
 pub struct Reactor<S> {
@@ -35,7 +35,7 @@ pub struct Reactor<S> {
     pub(crate) topics: Topics,
     pub(crate) now: Tick,
     /// The shared output, and how much of it is to be sent to `current`.
-    pub(crate) out: Box<[u8]>,
+    pub(crate) out: Buffer,
     pub(crate) out_len: usize,
     /// The connection whose event is being handled.
     pub(crate) current: Option<Token>,
@@ -74,7 +74,7 @@ impl<S: Default> Reactor<S> {
             topics: Topics::default(),
             now,
             // A control frame, and the head of any frame, must always fit.
-            out: vec![0; config.output_buffer.max(1024)].into(),
+            out: Buffer::zeroed(config.output_buffer.max(1024)),
             out_len: 0,
             current: None,
             ready: Vec::new(),
