@@ -209,14 +209,8 @@ impl<R: Role> Inbound<R> {
         limits: &Limits,
     ) -> Option<Chunk<'i>> {
         let between = self.status == Status::Open && self.message.0 == 0;
-        let Ok(Some((head, taken))) = frame::parse(input, self.expect()) else { return None };
-        let kind = match head.opcode {
-            OpCode::Text => Kind::Text,
-            OpCode::Binary => Kind::Binary,
-            _ => return None,
-        };
-        let limit = limits.frame.min(limits.message);
-        if !between || !head.fin || head.rsv1 || head.length > limit || limits.fragments == 0 {
+        let (kind, head, taken) = frame::parse_whole(input, !R::IS_CLIENT)?;
+        if !between || head.length > limits.frame.min(limits.message) || limits.fragments == 0 {
             return None;
         }
         let end = usize::try_from(head.length).ok()?.checked_add(taken)?;
