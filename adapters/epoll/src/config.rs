@@ -22,10 +22,11 @@ pub struct Config {
     pub mark: usize,
     /// What happens to a message that meets the mark. Default: it is refused.
     pub when_full: WhenFull,
-    /// Octets of the read buffer that all connections of a thread share. Default: 256 KiB.
+    /// Octets of the read buffer that all connections of a thread share. Default: 516 KiB, which is half a MiB of
+    /// payload with the heads of its frames.
     pub read_buffer: usize,
     /// Octets of the output buffer that all connections of a thread share: what one event can send in one
-    /// write. Default: 256 KiB.
+    /// write. Default: 516 KiB, so that the answers to what was read together leave together.
     pub output_buffer: usize,
     /// The most octets of unused buffers that a thread keeps. What nobody needs for some seconds goes back to
     /// the allocator all the same. Default: 32 MiB.
@@ -46,8 +47,8 @@ impl Default for Config {
             timeouts: Timeouts::new(TICKS_PER_SECOND),
             mark: 64 * 1024,
             when_full: WhenFull::Refuse,
-            read_buffer: 256 * 1024,
-            output_buffer: 256 * 1024,
+            read_buffer: 516 * 1024,
+            output_buffer: 516 * 1024,
             pool: 32 * 1024 * 1024,
             connections: crate::slab::CAPACITY_MAX,
             events: 1024,

@@ -3,7 +3,7 @@
 //! Each public method handles one event of one connection from its beginning to the flush at its end.
 
 use crate::conn::Conn;
-use crate::entry::Flags;
+use crate::entry::{Flags, NO_EXTRA};
 use crate::handler::{Cause, Closed, Handler};
 use crate::opening::{Opening, Writer, Written};
 use crate::peer::Peer;
@@ -247,6 +247,13 @@ impl<H: Handler> Engine<H> {
     fn leave(&mut self, token: Token) {
         self.reactor.flush(token);
         self.reactor.current = None;
+        self.reactor.ahead = 0;
+        let busy = Flags::CLOSING.or(Flags::LINGERING).or(Flags::ENDED).or(Flags::DOOMED);
+        if self.reactor.slab.get(token).is_some_and(|entry| entry.extra == NO_EXTRA && !entry.flags.has(busy))
+        {
+            // So it is mostly: nothing waits, nothing is kept, nothing ends.
+            return;
+        }
         self.reactor.hold_back(token);
         self.settle(token);
     }

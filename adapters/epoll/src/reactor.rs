@@ -37,6 +37,8 @@ pub struct Reactor<S> {
     /// The shared output, and how much of it is to be sent to `current`.
     pub(crate) out: Buffer,
     pub(crate) out_len: usize,
+    /// Octets that were read with what is being handled, and come after it.
+    pub(crate) ahead: usize,
     /// The connection whose event is being handled.
     pub(crate) current: Option<Token>,
     /// Connections to go on with at the end of the turn.
@@ -76,6 +78,7 @@ impl<S: Default> Reactor<S> {
             // A control frame, and the head of any frame, must always fit.
             out: Buffer::zeroed(config.output_buffer.max(1024)),
             out_len: 0,
+            ahead: 0,
             current: None,
             ready: Vec::new(),
             dirty: Vec::new(),
@@ -163,6 +166,7 @@ impl<S> Reactor<S> {
     /// Notes that a closing handshake has begun.
     pub(crate) fn begin_close(&mut self, token: Token) {
         if let Some(entry) = self.slab.get_mut(token) {
+            entry.flags.set(Flags::CLOSING);
             entry.deadlines.close_begun(self.now);
             self.rearm(token);
         }

@@ -16,6 +16,10 @@ use tightwire::{Chunk, CloseCode, Event, Kind, Output, Step};
 const MESSAGE_MIN: usize = 512;
 /// A read of fewer octets is no progress of an unfinished frame, or a peer could hold a buffer for ever.
 const PROGRESS: usize = 512;
+/// The most that is read of an unfinished message at once: it is unmasked while it is in the processor's cache.
+const PART_MAX: usize = 256 * 1024;
+/// How many such parts are read in one turn.
+const PARTS: u32 = 4;
 /// Room for the next part of an unfinished head of the opening handshake.
 const HEAD_ROOM: usize = 512;
 
@@ -23,19 +27,16 @@ impl<H: Handler> Engine<H> {
     /// Reads and decodes as far as both go.
     pub(crate) fn go_on(&mut self, token: Token, input: &mut [u8]) {
         let held = Flags::PAUSED.or(Flags::STALLED).or(Flags::DOOMED);
-        // What was kept comes before what is in the socket.
-        if let Some(entry) = self.reactor.slab.get_mut(token)
-            && entry.flags.has(Flags::UNREAD)
-            && !entry.flags.has(held)
-        {
-            self.decode_rest(token);
-        }
         let Some(entry) = self.reactor.slab.get_mut(token) else { return };
-        let lingers = entry.flags.has(Flags::LINGERING);
-        if !entry.flags.has(Flags::READABLE)
-            || entry.flags.has(Flags::DOOMED)
-            || entry.flags.has(held) && !lingers
-        {
+        let mut flags = entry.flags;
+        // What was kept comes before what is in the socket.
+        if flags.has(Flags::UNREAD) && !flags.has(held) {
+            self.decode_rest(token);
+            let Some(entry) = self.reactor.slab.get_mut(token) else { return };
+            flags = entry.flags;
+        }
+        let lingers = flags.has(Flags::LINGERING);
+        if !flags.has(Flags::READABLE) || flags.has(Flags::DOOMED) || flags.has(held) && !lingers {
             return;
         }
         // One buffer full for each turn, so that no connection keeps the thread to itself. At the end of the
@@ -90,10 +91,11 @@ impl<H: Handler> Engine<H> {
         let room = fresh.len();
         let got = socket::read(&entry.fd, fresh);
         if let Got::Octets(octets) = got {
+            entry.deadlines.received(reactor.now);
+            reactor.counters.octets_received.add(octets as u64);
             if kept > 0 {
                 self.forget_rest(token);
             }
-            self.received(token, octets);
             let start = HEADROOM.saturating_sub(kept);
             self.decode(token, input.get_mut(start..HEADROOM + octets).unwrap_or_default());
             self.note_progress(token, octets);
@@ -101,8 +103,23 @@ impl<H: Handler> Engine<H> {
         (got, room)
     }
 
-    /// A read into the buffer of an unfinished message; what is beyond its frame goes to the shared input.
+    /// Reads into the buffer of an unfinished message. A few in one turn: it is better whole than cold.
     fn read_message(&mut self, token: Token, input: &mut [u8]) -> (Got, usize) {
+        let held = Flags::PAUSED.or(Flags::STALLED).or(Flags::DOOMED).or(Flags::LINGERING);
+        let mut parts = 0;
+        loop {
+            let (got, room) = self.read_part(token, input);
+            parts += 1;
+            let Some(entry) = self.reactor.slab.get(token) else { return (got, room) };
+            let unfinished = entry.peer.as_ref().is_some_and(|peer| peer.frame_left() > 0);
+            if got != Got::Octets(room) || parts == PARTS || !unfinished || entry.flags.has(held) {
+                return (got, room);
+            }
+        }
+    }
+
+    /// One read into the buffer of an unfinished message; what is beyond its frame goes to the shared input.
+    fn read_part(&mut self, token: Token, input: &mut [u8]) -> (Got, usize) {
         let reactor = &mut self.reactor;
         let Some(entry) = reactor.slab.get_mut(token) else { return (Got::Nothing, 0) };
         let Some(peer) = entry.peer.as_mut() else { return (Got::Nothing, 0) };
@@ -112,9 +129,11 @@ impl<H: Handler> Engine<H> {
         if so_far == extra.message.len() {
             reactor.pool.grow(&mut extra.message, so_far, message_room(so_far, left));
         }
-        let end = extra.message.len().min(so_far.saturating_add(left));
+        let end = extra.message.len().min(so_far.saturating_add(left)).min(so_far.saturating_add(PART_MAX));
+        // What does not fit is the message's too, and would have to be copied behind it.
+        let beyond = if end - so_far < left { HEADROOM..HEADROOM } else { HEADROOM..input.len() };
         let Some(tail) = extra.message.get_mut(so_far..end) else { return (Got::Broken, 0) };
-        let Some(beyond) = input.get_mut(HEADROOM..) else { return (Got::Broken, 0) };
+        let Some(beyond) = input.get_mut(beyond) else { return (Got::Broken, 0) };
         let room = tail.len() + beyond.len();
         let got = socket::read_two(&entry.fd, tail, beyond);
         let Got::Octets(octets) = got else { return (got, room) };
@@ -137,6 +156,7 @@ impl<H: Handler> Engine<H> {
             }
         };
         reactor.out_len = out.len();
+        reactor.ahead = octets - here;
         match whole {
             Ok(true) => self.deliver(token),
             Ok(false) => {}
@@ -161,21 +181,15 @@ impl<H: Handler> Engine<H> {
         let got = socket::read(&entry.fd, tail);
         if let Got::Octets(octets) = got {
             extra.rest_len += octets;
-            self.received(token, octets);
+            entry.deadlines.received(reactor.now);
+            reactor.counters.octets_received.add(octets as u64);
             self.decode_rest(token);
         }
         (got, room)
     }
 
-    fn received(&mut self, token: Token, octets: usize) {
-        let now = self.reactor.now;
-        if let Some(entry) = self.reactor.slab.get_mut(token) {
-            entry.deadlines.received(now);
-        }
-        self.reactor.counters.octets_received.add(octets as u64);
-    }
-
     /// Notes what a read did to what was unfinished.
+    #[inline]
     fn note_progress(&mut self, token: Token, octets: usize) {
         let reactor = &mut self.reactor;
         let Some(entry) = reactor.slab.get_mut(token) else { return };
@@ -230,8 +244,14 @@ impl<H: Handler> Engine<H> {
             let Some((_, rest)) = input.split_at_mut_checked(head) else { return };
             input = rest;
         }
+        // The answers to what is kept and to what follows it may not fit together. What the socket does not take
+        // then may be more than the mark allows, and no message must meet that unawares.
+        if self.reactor.out_len > 0 && self.reactor.out.len() - self.reactor.out_len < input.len() {
+            self.reactor.flush(token);
+            self.reactor.hold_back(token);
+        }
         let held = Flags::PAUSED.or(Flags::STALLED).or(Flags::DOOMED).or(Flags::LINGERING);
-        loop {
+        while !input.is_empty() {
             let reactor = &mut self.reactor;
             let Some(entry) = reactor.slab.get_mut(token) else { return };
             let Some(peer) = entry.peer.as_mut() else { return };
@@ -241,6 +261,7 @@ impl<H: Handler> Engine<H> {
             let mut out = Output::with_written(&mut reactor.out, reactor.out_len);
             let step = peer.decode(&mut input, &mut out, &reactor.config.limits);
             reactor.out_len = out.len();
+            reactor.ahead = input.len();
             match step {
                 Ok(Step::Event(event)) => self.event(token, event),
                 Ok(Step::NeedInput) => return self.keep_rest(token, input),

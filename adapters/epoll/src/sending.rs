@@ -16,8 +16,7 @@ use std::io::IoSlice;
 use tightwire::frame::HEAD_MAX;
 use tightwire::{CloseCode, CloseFrame, Message, Output, SendError};
 
-/// Payloads over this are written from where they lie; smaller ones are copied, which is cheaper than one
-/// more write.
+/// Payloads over this are written from where they lie, smaller ones are copied.
 pub(crate) const LARGE: usize = 16 * 1024;
 
 /// What became of a message that was sent.
@@ -77,8 +76,32 @@ impl<S> Reactor<S> {
     /// Sends a whole message.
     #[inline]
     pub(crate) fn send(&mut self, token: Token, message: Message<'_>) -> Result<Sent, Refused> {
+        // The short way: the answer to what is being handled.
+        if message.len() <= LARGE
+            && self.current == Some(token)
+            && self.topics.pending.is_empty()
+            && let Some(entry) = self.slab.get_mut(token)
+            && !has_waiting(entry.extra, &mut self.extras)
+            && let Some(peer) = sendable(entry)
+        {
+            let mut out = Output::with_written(&mut self.out, self.out_len);
+            if peer.encode(message, &mut out).is_ok() {
+                self.out_len = out.len();
+                self.counters.messages_sent.add(1);
+                return Ok(Sent::Sent);
+            }
+        }
+        self.send_any(token, message)
+    }
+
+    /// The long way.
+    #[inline(never)]
+    fn send_any(&mut self, token: Token, message: Message<'_>) -> Result<Sent, Refused> {
         let length = message.len();
-        let sent = if length > LARGE && self.is_direct(token) {
+        // When as much again was read with this message, answers to it may follow: to copy them together costs
+        // less than a write for each.
+        let alone = length > self.ahead || length > self.out.len() / 4;
+        let sent = if length > LARGE && alone && self.is_direct(token) {
             self.send_large(token, message)?
         } else {
             self.put(token, length, true, |peer, out| peer.encode(message, out))?
@@ -89,7 +112,6 @@ impl<S> Reactor<S> {
 
     /// Appends one frame with a payload of `length` to the output of a connection. `marked` frames are
     /// refused when too much output waits.
-    #[inline]
     pub(crate) fn put(
         &mut self,
         token: Token,

@@ -29,7 +29,7 @@ pub(crate) struct Topics {
     /// For each subscriber, the topics and where in them it stands.
     members: HashMap<Token, Vec<Membership>>,
     /// Topics with frames that are not written yet.
-    pending: Vec<u32>,
+    pub(crate) pending: Vec<u32>,
     /// The one of these, if any, whose subscribers may be subscribed to others.
     crossing: Option<u32>,
 }

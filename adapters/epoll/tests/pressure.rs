@@ -95,7 +95,9 @@ fn an_echo_that_is_not_read_is_bounded_and_complete() {
     read_frames(&mut peer, 0x82, &[b'm'; 100], sent / message.len() + 1);
     writer.join().unwrap();
     peer.sync();
-    bench.until(|stats| stats.buffers == 0);
+    let stats = bench.until(|stats| stats.buffers == 0);
+    // Who pauses when told that output waits is never refused.
+    assert_eq!(stats.refused_messages, 0);
 }
 
 /// Sends messages until one is refused, for each message that it gets.

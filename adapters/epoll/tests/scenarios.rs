@@ -101,6 +101,28 @@ fn a_pipeline_is_answered_in_order() {
     writer.join().unwrap();
 }
 
+/// Short answers are copied together, long ones leave from where they lie or with those that follow, and what is
+/// longer than a read comes in parts: the order is that of the messages all the same.
+#[test]
+fn messages_of_all_lengths_come_back_in_order() {
+    let bench = Bench::new(Config::default());
+    let mut peer = bench.client();
+    let lengths =
+        [70_000, 0, 20_000, 16_384, 1_000_000, 16_385, 300, 600_000, 65_536, 131_000, 125, 132_105, 1 << 20];
+    let payloads: Vec<Vec<u8>> = (0..60_usize)
+        .map(|at| (0..lengths[at * 7 % lengths.len()]).map(|octet| (octet % 251 + at) as u8).collect())
+        .collect();
+    let sent: Vec<u8> = payloads.iter().flat_map(|payload| frame(0x82, payload)).collect();
+    let mut socket = peer.socket.try_clone().unwrap();
+    let writer = std::thread::spawn(move || std::io::Write::write_all(&mut socket, &sent).unwrap());
+    for (at, payload) in payloads.iter().enumerate() {
+        let (first, answer) = peer.frame().unwrap();
+        assert!(first == 0x82 && answer == *payload, "message {at}");
+    }
+    writer.join().unwrap();
+    bench.until(|stats| stats.buffers == 0);
+}
+
 #[test]
 fn an_unfinished_message_is_kept_in_little_memory_and_given_back() {
     let bench = Bench::new(Config::default());
