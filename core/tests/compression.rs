@@ -762,11 +762,13 @@ fn a_prepared_message_is_compressed_once() {
 
 #[test]
 fn compression_costs_an_idle_connection_nothing() {
-    assert_eq!(size_of::<Connection<Server>>(), 32);
+    // Elsewhere it is smaller.
+    #[cfg(target_pointer_width = "64")]
+    assert_eq!((size_of::<Connection<Server>>(), size_of::<Inflating>()), (32, 32));
+    assert!(size_of::<Connection<Server>>() <= 32 && size_of::<Inflating>() <= 32);
     let connection = Connection::server().with_compression(agreement(9, false));
     assert_eq!(connection.inbound().compression(), Some(agreement(9, false).client));
     assert_eq!(connection.outbound().compression(), Some(agreement(9, false).server));
-    assert_eq!(size_of::<Inflating>(), 32);
 }
 
 /// A compressed payload, good or damaged.
