@@ -328,7 +328,6 @@ def main(program, *arguments):
     for limit in (signal.SIGALRM, signal.SIGTERM):
         signal.signal(limit, lambda *_: sys.exit("host: out of time"))
     signal.alarm(TOTAL)
-    machine = None
     with tempfile.TemporaryDirectory() as folder:
         machine = Machine(program, folder)
         try:
