@@ -8,7 +8,6 @@ mod codec;
 #[cfg(feature = "deflate")]
 mod deflater;
 mod effort;
-mod extension;
 #[cfg(any(feature = "deflate", feature = "zlib-rs"))]
 mod history;
 #[cfg(feature = "deflate")]

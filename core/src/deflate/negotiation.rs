@@ -3,8 +3,8 @@
 //! It decides what is offered, what is accepted and what an answer must hold. It reads and writes values
 //! of `Sec-WebSocket-Extensions` and does not know the handshake that carries them.
 
-use super::extension::{Malformed, Scanner, Value};
 use super::terms::{Agreement, Terms, WindowBits};
+use crate::extension::{Extensions, InvalidExtension, Param, ParamValue};
 use core::fmt;
 
 /// The name that RFC 7692 7 registers.
@@ -72,7 +72,7 @@ impl Policy {
         let mut answer = None;
         for_each_extension(values, |name, parameters| {
             // RFC 7692 5: offers stand in the order of the client's preference
-            if name == NAME.as_bytes() && answer.is_none() {
+            if name == NAME && answer.is_none() {
                 answer = parameters.and_then(|parameters| self.accept(parameters));
             }
             Ok(())
@@ -110,7 +110,7 @@ impl Policy {
     ) -> Result<Option<Agreement>, NegotiationError> {
         let mut agreement = None;
         for_each_extension(values, |name, parameters| {
-            if name != NAME.as_bytes() {
+            if name != NAME {
                 return Ok(());
             }
             if agreement.is_some() {
@@ -211,8 +211,8 @@ pub enum NegotiationError {
     BadParameter,
 }
 
-impl From<Malformed> for NegotiationError {
-    fn from(_: Malformed) -> Self {
+impl From<InvalidExtension> for NegotiationError {
+    fn from(_: InvalidExtension) -> Self {
         Self::Malformed
     }
 }
@@ -290,9 +290,9 @@ struct Parameters {
 
 impl Parameters {
     /// Takes one more parameter; nothing when it is unknown, repeated or ill-valued. RFC 7692 7.1.
-    fn with(mut self, name: &[u8], value: Option<Value<'_>>) -> Option<Self> {
-        let name = core::str::from_utf8(name).ok()?;
-        let repeated = match name {
+    fn with(mut self, param: Param<'_>) -> Option<Self> {
+        let value = param.value;
+        let repeated = match param.name {
             SERVER_NO_CONTEXT_TAKEOVER if value.is_none() => {
                 core::mem::replace(&mut self.server_no_context_takeover, true)
             }
@@ -343,7 +343,7 @@ impl Parameters {
 }
 
 /// A whole number from 8 to 15 without a leading zero. RFC 7692 7.1.2.
-fn window_bits(value: Value<'_>) -> Option<WindowBits> {
+fn window_bits(value: ParamValue<'_>) -> Option<WindowBits> {
     let mut octets = value.octets();
     let bits = match (octets.next()?, octets.next(), octets.next()) {
         (digit @ b'8'..=b'9', None, _) => digit - b'0',
@@ -356,16 +356,12 @@ fn window_bits(value: Value<'_>) -> Option<WindowBits> {
 /// Gives `visit` every extension of every value; no parameters when one of them is bad.
 fn for_each_extension<V: AsRef<[u8]>>(
     values: impl IntoIterator<Item = V>,
-    mut visit: impl FnMut(&[u8], Option<Parameters>) -> Result<(), NegotiationError>,
+    mut visit: impl FnMut(&str, Option<Parameters>) -> Result<(), NegotiationError>,
 ) -> Result<(), NegotiationError> {
     for value in values {
-        let mut scanner = Scanner::new(value.as_ref());
-        while let Some(name) = scanner.extension()? {
-            let mut parameters = Some(Parameters::default());
-            while let Some((name, value)) = scanner.parameter()? {
-                parameters = parameters.and_then(|parameters| parameters.with(name, value));
-            }
-            visit(name, parameters)?;
+        for extension in Extensions::parse(value.as_ref()) {
+            let extension = extension?;
+            visit(extension.name(), extension.params().try_fold(Parameters::default(), Parameters::with))?;
         }
     }
     Ok(())

@@ -22,13 +22,13 @@
 //! ```
 
 use super::error::HandshakeError;
-use super::extension::{Extension, Extensions};
 use super::fields::{self, FEW_HEADERS, Fields, MAX_HEADERS, SOME_HEADERS, Slot, is_header, is_reserved};
 use super::head::check_head;
 use super::key::{accept_key, key_of};
-use super::octet::{is_visible, token};
 use super::output::whole;
 use super::uri::is_authority;
+use crate::extension::{Extension, Extensions};
+use crate::octet::{is_visible, token};
 use core::fmt;
 use httparse::{EMPTY_HEADER, Error, Status};
 

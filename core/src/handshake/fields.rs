@@ -1,8 +1,8 @@
 //! The header lines of a head, and the comma-separated lists in them (RFC 9112 5, RFC 9110 5.6.1).
 
 use super::error::HandshakeError;
-use super::extension::{Extension, Extensions, InvalidExtension};
-use super::octet::{is_value, token, trim};
+use crate::extension::{Extension, Extensions, InvalidExtension};
+use crate::octet::{is_value, token, trim};
 
 /// Room for one header. The caller lends an array of them: `[Slot::EMPTY; 64]`.
 ///

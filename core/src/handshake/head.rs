@@ -3,8 +3,8 @@
 //! It knows lines and limits. What the lines say is for `server` and `client`.
 
 use super::error::HandshakeError;
-use super::octet::{is_space, is_token, is_value, is_visible};
 use super::start_line::check_request_line;
+use crate::octet::{is_space, is_token, is_value, is_visible};
 
 /// How much a peer may send as the head of its request or response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

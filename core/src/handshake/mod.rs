@@ -41,11 +41,9 @@
 
 pub mod client;
 mod error;
-mod extension;
 mod fields;
 mod head;
 mod key;
-mod octet;
 mod origin;
 mod output;
 mod response;
@@ -55,8 +53,8 @@ mod start_line;
 mod tests;
 pub mod uri;
 
+pub use crate::extension::{Extension, Extensions, InvalidExtension, Param, ParamValue};
 pub use error::HandshakeError;
-pub use extension::{Extension, Extensions, InvalidExtension, Param, ParamValue};
 pub use fields::Slot;
 pub use head::{HeadLimits, HeadScanner};
 pub use key::{AcceptKey, accept_key, parse_key};

@@ -1,8 +1,8 @@
 //! Which web origins may open a connection: the guard against cross-site hijacking (RFC 6455 10.2).
 
-use super::octet::{split_before, split_once};
 use super::server::Request;
 use super::uri::is_authority;
+use crate::octet::{split_before, split_once};
 use core::fmt;
 
 /// Which origins a server accepts. There is no default: a browser sends cookies along with a handshake that

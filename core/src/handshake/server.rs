@@ -4,16 +4,16 @@
 //! [`Response`]. [`Request::check`] knows WebSocket.
 
 use super::error::HandshakeError;
-use super::extension::{Extension, Extensions};
 use super::fields::{self, FEW_HEADERS, Fields, MAX_HEADERS, SOME_HEADERS, Slot, is_header, is_reserved};
 use super::head::check_head;
 use super::key::{AcceptKey, accept_key, parse_key};
-use super::octet::{split_before, split_once, token};
 use super::origin::OriginPolicy;
 use super::output::whole;
 pub use super::response::{Rejection, Response, ResponseError};
 use super::start_line::absolute;
 use super::uri::is_authority;
+use crate::extension::{Extension, Extensions};
+use crate::octet::{split_before, split_once, token};
 use httparse::{EMPTY_HEADER, Error, Status};
 
 /// An HTTP/1.1 request whose head is well-formed. Text and values borrow from the head.

@@ -1,8 +1,8 @@
 //! What a request line may look like (RFC 9112 3). To split it is for httparse, once the whole head is there.
 
 use super::error::HandshakeError;
-use super::octet::{is_visible, split_before, split_once, token};
 use super::uri::is_authority;
+use crate::octet::{is_visible, split_before, split_once, token};
 
 /// Checks a request line, given without its line break.
 pub(super) fn check_request_line(line: &[u8]) -> Result<(), HandshakeError> {

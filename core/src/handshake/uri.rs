@@ -1,6 +1,6 @@
 //! Splits `ws` and `wss` URIs (RFC 6455 3, RFC 3986). It resolves and normalises nothing.
 
-use super::octet::{split_before, split_once};
+use crate::octet::{split_before, split_once};
 use core::fmt;
 
 /// A WebSocket URI in its parts, which borrow from the text.

@@ -85,7 +85,7 @@ fn naive(input: &[u8]) -> Option<usize> {
     } else {
         let words: Vec<&str> = start.split(' ').collect();
         let [method, target, version] = words[..] else { return None };
-        if !method.bytes().all(crate::handshake::octet::is_token) || !visible(method) || !visible(target) {
+        if !method.bytes().all(crate::octet::is_token) || !visible(method) || !visible(target) {
             return None;
         }
         let absolute = target.starts_with("http://a");
@@ -100,8 +100,7 @@ fn naive(input: &[u8]) -> Option<usize> {
     }
     for line in lines {
         let (name, value) = line.split_once(':')?;
-        let token = !name.is_empty()
-            && name.chars().all(|c| c.is_ascii() && crate::handshake::octet::is_token(c as u8));
+        let token = !name.is_empty() && name.chars().all(|c| c.is_ascii() && crate::octet::is_token(c as u8));
         if !token || !value.chars().all(is_value) {
             return None;
         }

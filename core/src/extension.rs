@@ -1,6 +1,6 @@
 //! The syntax of `Sec-WebSocket-Extensions` (RFC 6455 9.1). What an extension means is not known here.
 
-use super::octet::{is_space, is_token, token};
+use crate::octet::{is_space, is_token, token};
 use core::fmt;
 
 /// The extensions of one `Sec-WebSocket-Extensions` value, in order.

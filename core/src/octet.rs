@@ -7,27 +7,27 @@ const VISIBLE: u8 = 4;
 static CLASSES: [u8; 256] = classes();
 
 /// RFC 9110 5.6.2: an octet of a token, such as a method, a header name or a subprotocol.
-pub(super) fn is_token(octet: u8) -> bool {
+pub(crate) fn is_token(octet: u8) -> bool {
     CLASSES[usize::from(octet)] & TOKEN != 0
 }
 
 /// RFC 9110 5.5: an octet of a header value. Values are opaque above ASCII.
-pub(super) fn is_value(octet: u8) -> bool {
+pub(crate) fn is_value(octet: u8) -> bool {
     CLASSES[usize::from(octet)] & VALUE != 0
 }
 
 /// A visible ASCII character.
-pub(super) fn is_visible(octet: u8) -> bool {
+pub(crate) fn is_visible(octet: u8) -> bool {
     CLASSES[usize::from(octet)] & VISIBLE != 0
 }
 
 /// RFC 9110 5.6.3: a space or a horizontal tab.
-pub(super) fn is_space(octet: u8) -> bool {
+pub(crate) fn is_space(octet: u8) -> bool {
     matches!(octet, b' ' | b'\t')
 }
 
 /// `text` without the spaces and tabs at its ends.
-pub(super) fn trim(mut text: &[u8]) -> &[u8] {
+pub(crate) fn trim(mut text: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] = text {
         text = rest;
     }
@@ -40,20 +40,20 @@ pub(super) fn trim(mut text: &[u8]) -> &[u8] {
 /// The text before and after the first `octet`, which is ASCII.
 ///
 /// Unlike the method of `str` it leaves no panic for the compiler to prove away.
-pub(super) fn split_once(text: &str, octet: u8) -> Option<(&str, &str)> {
+pub(crate) fn split_once(text: &str, octet: u8) -> Option<(&str, &str)> {
     let at = text.bytes().position(|other| other == octet)?;
     let (before, after) = text.split_at_checked(at)?;
     Some((before, after.get(1..)?))
 }
 
 /// The text before the first octet of `ends`, all of them ASCII, and the rest with that octet.
-pub(super) fn split_before<'a>(text: &'a str, ends: &[u8]) -> (&'a str, &'a str) {
+pub(crate) fn split_before<'a>(text: &'a str, ends: &[u8]) -> (&'a str, &'a str) {
     let at = text.bytes().position(|octet| ends.contains(&octet)).unwrap_or(text.len());
     text.split_at_checked(at).unwrap_or((text, ""))
 }
 
 /// `text` as a token: not empty and nothing but token octets.
-pub(super) fn token(text: &[u8]) -> Option<&str> {
+pub(crate) fn token(text: &[u8]) -> Option<&str> {
     if text.is_empty() || !text.iter().copied().all(is_token) {
         return None;
     }
