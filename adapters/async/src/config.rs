@@ -1,10 +1,14 @@
 //! What is the same for many connections, shared by reference.
 
+#[cfg(feature = "deflate")]
+use crate::compression::Codecs;
 use crate::pool::Pool;
 use alloc::sync::Arc;
 use core::time::Duration;
 use tightwire::Limits;
 use tightwire::deadline::{Tick, Timeouts};
+#[cfg(feature = "deflate")]
+use tightwire::deflate::{Effort, Policy};
 use tightwire::handshake::HeadLimits;
 
 /// Limits, timeouts and buffers of a set of connections. Build one, wrap it in an `Arc` and share it.
@@ -22,6 +26,17 @@ pub struct Config {
     pub fragment: usize,
     /// Where buffers come from. Default: a pool of its own, of buffers of 64 KiB.
     pub pool: Arc<Pool>,
+    /// What is agreed on of permessage-deflate (RFC 7692), offered by clients and accepted by servers. Default:
+    /// nothing, messages go as they are.
+    #[cfg(feature = "deflate")]
+    pub compression: Option<Policy>,
+    /// Which messages are compressed where that was agreed on, and how hard to try. Default: those of 128 octets and
+    /// more, at the fastest level. With takeover a threshold of 16 octets is a better one.
+    #[cfg(feature = "deflate")]
+    pub effort: Effort,
+    /// Where codecs come from. Default: a pool of its own.
+    #[cfg(feature = "deflate")]
+    pub codecs: Arc<Codecs>,
 }
 
 impl Default for Config {
@@ -32,6 +47,12 @@ impl Default for Config {
             head: HeadLimits::default(),
             fragment: 1 << 20,
             pool: Arc::default(),
+            #[cfg(feature = "deflate")]
+            compression: None,
+            #[cfg(feature = "deflate")]
+            effort: Effort::DEFAULT,
+            #[cfg(feature = "deflate")]
+            codecs: Arc::default(),
         }
     }
 }
@@ -69,6 +90,33 @@ impl Config {
     #[must_use]
     pub fn with_pool(mut self, pool: Arc<Pool>) -> Self {
         self.pool = pool;
+        self
+    }
+
+    /// The same with compression (RFC 7692), as far as this policy and the peer allow it.
+    ///
+    /// [`Policy::DEFAULT`] agrees on no context takeover, and an idle connection then holds nothing more than without
+    /// compression.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn with_compression(mut self, policy: Policy) -> Self {
+        self.compression = Some(policy);
+        self
+    }
+
+    /// The same with another threshold or level for what is compressed.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn with_effort(mut self, effort: Effort) -> Self {
+        self.effort = effort;
+        self
+    }
+
+    /// The same with codecs from another pool.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn with_codecs(mut self, codecs: Arc<Codecs>) -> Self {
+        self.codecs = codecs;
         self
     }
 

@@ -87,7 +87,7 @@ impl<T: SplitTransport, R: Role> Reader<T, R> {
 
     /// The message that the last [`poll_recv`](Self::poll_recv) made ready.
     pub fn message(&self) -> Option<Message<'_>> {
-        self.receiving.inbox.message()
+        self.receiving.message()
     }
 
     /// What the peer's Close frame said, once it has arrived.
@@ -248,7 +248,7 @@ impl<T: SplitTransport, R: Role> Writer<T, R> {
         WriteSide { shared }.sending(cx, |sending, cx| use_it(sending, cx, &shared.config, timer))
     }
 
-    fn transmit<'m>(
+    pub(crate) fn transmit<'m>(
         &mut self,
         transfer: Option<Transfer<'m>>,
         flush: bool,

@@ -10,6 +10,8 @@ extern crate alloc;
 extern crate std;
 
 pub mod alarms;
+#[cfg(feature = "deflate")]
+pub mod compression;
 mod config;
 #[cfg(feature = "std")]
 mod connector;
@@ -24,6 +26,7 @@ mod opening;
 mod outgoing;
 mod owned;
 mod pool;
+mod prepared;
 mod receiving;
 mod sender;
 mod sending;
@@ -46,6 +49,7 @@ pub use opening::{
 };
 pub use owned::{OwnedMessage, OwnedText};
 pub use pool::Pool;
+pub use prepared::PreparedMessage;
 pub use receiving::Closed;
 pub use sender::Sender;
 pub use streaming::{Chunks, HalfWriter, MessageReader, MessageWriter, WebSocketWriter};

@@ -1,5 +1,7 @@
 //! The opening handshake over a transport, in both roles: octets, time and refusals.
 
+#[cfg(feature = "deflate")]
+use crate::compression;
 use crate::config::{Config, tick, time};
 use crate::receiving::Receiving;
 use crate::sending::Sending;
@@ -14,6 +16,7 @@ use core::fmt;
 use core::future::poll_fn;
 use core::task::{Context, Poll, ready};
 use tightwire::deadline::{Action, Deadlines};
+use tightwire::deflate::{Agreement, NegotiationError};
 use tightwire::handshake::client::{AnswerError, Offer, OfferError};
 use tightwire::handshake::server::{Acceptance, Request, Response, ResponseError};
 use tightwire::handshake::{HandshakeError, HeadScanner, OriginPolicy, Slot, client};
@@ -39,6 +42,8 @@ pub enum OpenError<E> {
     Offer(OfferError),
     /// The server's answer breaks the handshake.
     Answer(AnswerError),
+    /// What the server's answer says of compression does not fit what was offered (RFC 7692 7.1).
+    Compression(NegotiationError),
     /// The server refused the request.
     Rejected(Box<Rejected>),
     /// The handshake took too long. A server has answered with status 408.
@@ -57,6 +62,7 @@ impl<E: fmt::Display> fmt::Display for OpenError<E> {
             Self::Response(error) => error.fmt(f),
             Self::Offer(error) => error.fmt(f),
             Self::Answer(error) => error.fmt(f),
+            Self::Compression(error) => error.fmt(f),
             Self::Rejected(rejected) => write!(f, "the server refused with status {}", rejected.status),
             Self::Timeout => f.write_str("the opening handshake took too long"),
             Self::Ended => f.write_str("the transport ended before the opening handshake did"),
@@ -72,6 +78,7 @@ impl<E: core::error::Error + 'static> core::error::Error for OpenError<E> {
             Self::Response(error) => Some(error),
             Self::Offer(error) => Some(error),
             Self::Answer(error) => Some(error),
+            Self::Compression(error) => Some(error),
             Self::Transport(error) => Some(error),
             Self::Refused(_) | Self::Rejected(_) | Self::Timeout | Self::Ended => None,
         }
@@ -146,6 +153,8 @@ pub struct Agreed {
     pub protocol: Option<String>,
     /// Name and value of each response header, in order.
     pub headers: Vec<(String, Vec<u8>)>,
+    /// The compression that was agreed on.
+    pub compression: Option<Agreement>,
 }
 
 /// The most headers that are looked at, whatever the configuration says: their slots lie on the stack.
@@ -206,11 +215,12 @@ impl<T: Transport> Incoming<T> {
         answer: &Answer,
     ) -> Result<WebSocket<T, Server>, OpenError<TransportError<T>>> {
         let Self { mut opening, head } = self;
-        match respond(opening.arrived.inbox.unread().get(..head).unwrap_or_default(), origins, answer) {
-            Ok(response) => {
+        let octets = opening.arrived.inbox.unread().get(..head).unwrap_or_default();
+        match respond(octets, &opening.arrived.config, origins, answer) {
+            Ok((response, agreement)) => {
                 opening.write(&response).await?;
                 opening.arrived.inbox.skip(head);
-                Ok(opening.open(Connection::server()))
+                Ok(opening.open(Connection::server(), agreement))
             }
             Err(OpenError::Request(error)) => Err(opening.refuse(error).await),
             Err(OpenError::Refused(status)) => {
@@ -234,8 +244,13 @@ impl<T: WriteTransport> fmt::Debug for Incoming<T> {
     }
 }
 
-/// The octets of a 101, or why there is none.
-fn respond<E>(head: &[u8], origins: &OriginPolicy<'_>, answer: &Answer) -> Result<Vec<u8>, OpenError<E>> {
+/// The octets of a 101 and the compression that they agree on, or why there is none.
+fn respond<E>(
+    head: &[u8],
+    config: &Config,
+    origins: &OriginPolicy<'_>,
+    answer: &Answer,
+) -> Result<(Vec<u8>, Option<Agreement>), OpenError<E>> {
     if let Some(status) = answer.status {
         return Err(OpenError::Refused(status));
     }
@@ -243,14 +258,18 @@ fn respond<E>(head: &[u8], origins: &OriginPolicy<'_>, answer: &Answer) -> Resul
     let request = Request::parse(head, &mut slots).map_err(OpenError::Request)?;
     let upgrade = request.check(origins).map_err(OpenError::Request)?;
     let headers: Vec<_> = answer.headers.iter().map(|(name, value)| (&**name, &**value)).collect();
-    let acceptance =
-        Acceptance { protocol: answer.protocol.as_deref(), headers: &headers, ..Acceptance::default() };
+    #[cfg(feature = "deflate")]
+    let compression = compression::answer(config, upgrade.request());
+    #[cfg(not(feature = "deflate"))]
+    let (compression, _) = (None::<tightwire::deflate::Answer>, config);
+    let extensions = compression.as_ref().map(|compression| compression.header.as_str());
+    let acceptance = Acceptance { protocol: answer.protocol.as_deref(), extensions, headers: &headers };
     let mut response = vec![0; 256];
     loop {
         match upgrade.accept(&acceptance, &mut response) {
             Ok(length) => {
                 response.truncate(length);
-                return Ok(response);
+                return Ok((response, compression.map(|compression| compression.agreement)));
             }
             Err(ResponseError::NeedsSpace(octets)) => response.resize(octets, 0),
             Err(error) => return Err(OpenError::Response(error)),
@@ -314,6 +333,10 @@ pub fn open<T: Transport, K: KeySource>(
     keys: K,
 ) -> impl Future<Output = Opened<T, K>> {
     Box::pin(async move {
+        #[cfg(feature = "deflate")]
+        let offering = compression::Offering::new(&config, offer);
+        #[cfg(feature = "deflate")]
+        let offer = &offering.offer(offer);
         let mut request = vec![0; 512];
         let length = loop {
             match offer.write(nonce, &mut request) {
@@ -329,10 +352,14 @@ pub fn open<T: Transport, K: KeySource>(
             Err(HeadError::Malformed(error)) => return Err(OpenError::Answer(AnswerError::Head(error))),
             Err(HeadError::Open(error)) => return Err(error),
         };
-        let verdict = verify(offer, nonce, opening.arrived.inbox.unread().get(..head).unwrap_or_default());
+        let octets = opening.arrived.inbox.unread().get(..head).unwrap_or_default();
+        #[cfg(feature = "deflate")]
+        let verdict = verify(offer, nonce, octets, |response| offering.verify(response));
+        #[cfg(not(feature = "deflate"))]
+        let verdict = verify(offer, nonce, octets, |_| Ok(None));
         opening.arrived.inbox.skip(head);
         match verdict {
-            Ok(agreed) => Ok((opening.open(Connection::client(keys)), agreed)),
+            Ok(agreed) => Ok((opening.open(Connection::client(keys), agreed.compression), agreed)),
             Err(OpenError::Rejected(mut rejected)) => {
                 rejected.body = opening.body(&rejected).await;
                 Err(OpenError::Rejected(rejected))
@@ -342,12 +369,21 @@ pub fn open<T: Transport, K: KeySource>(
     })
 }
 
-fn verify<E>(offer: &Offer<'_>, nonce: [u8; 16], head: &[u8]) -> Result<Agreed, OpenError<E>> {
+fn verify<E>(
+    offer: &Offer<'_>,
+    nonce: [u8; 16],
+    head: &[u8],
+    judge: impl FnOnce(&client::Response<'_, '_>) -> Result<Option<Agreement>, NegotiationError>,
+) -> Result<Agreed, OpenError<E>> {
     let mut slots = [Slot::EMPTY; SLOTS];
     let response = client::Response::parse(head, &mut slots).map_err(OpenError::Answer)?;
     let headers = response.headers().map(|(name, value)| (name.into(), value.into())).collect();
     match offer.verify(&response, nonce) {
-        Ok(accepted) => Ok(Agreed { protocol: accepted.protocol().map(Into::into), headers }),
+        Ok(accepted) => {
+            // RFC 7692 7.1: an answer that does not fit the offer fails the connection
+            let compression = judge(&response).map_err(OpenError::Compression)?;
+            Ok(Agreed { protocol: accepted.protocol().map(Into::into), headers, compression })
+        }
         Err(AnswerError::Status(status)) => {
             Err(OpenError::Rejected(Box::new(Rejected { status, headers, body: Vec::new() })))
         }
@@ -413,11 +449,17 @@ impl<T: Transport> Opening<T> {
         }
     }
 
-    fn open<R: Role>(mut self, connection: Connection<R>) -> WebSocket<T, R> {
+    fn open<R: Role>(mut self, connection: Connection<R>, agreement: Option<Agreement>) -> WebSocket<T, R> {
         self.deadlines.opened(tick(T::Timer::now()));
+        let connection = match agreement {
+            Some(agreement) => connection.with_compression(agreement),
+            None => connection,
+        };
         let (inbound, outbound) = connection.split();
         let config = self.arrived.config.clone();
         let mut receiving = Receiving::new(inbound, self.arrived.take());
+        #[cfg(feature = "deflate")]
+        receiving.reserve_window(&config);
         // The connection may first be received from much later.
         receiving.release(&config);
         WebSocket {

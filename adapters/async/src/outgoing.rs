@@ -66,6 +66,11 @@ impl Outgoing {
         result
     }
 
+    /// The room behind what is to be sent, or in the buffer that the next frame would have.
+    pub(crate) fn room(&self, pool: &Pool) -> usize {
+        if self.buffer.is_empty() { pool.smallest() } else { self.buffer.len() - self.end }
+    }
+
     /// Takes `octets` off the front: they were sent.
     pub(crate) fn sent(&mut self, octets: usize) {
         self.start = (self.start + octets).min(self.end);

@@ -12,7 +12,7 @@ use alloc::string::String;
 use alloc::vec;
 use core::task::{Context, Poll, ready};
 use tightwire::deadline::Timeout;
-use tightwire::{CloseCode, CloseFrame, Event, Inbound, Inbox, Progress, Role, Violation};
+use tightwire::{CloseCode, CloseFrame, Event, Inbound, Inbox, Message, Progress, Role, Violation};
 
 /// Where a receiving side finds its transport and its sending side.
 pub(crate) trait Link<R>: SendSide<R> {
@@ -32,17 +32,25 @@ pub(crate) struct Receiving<R> {
     phase: Phase,
     owed: Owed,
     /// The last chunk that was given did not end its message.
-    streaming: bool,
+    pub(crate) streaming: bool,
     /// The rest of a message that was being streamed is not wanted.
-    discard: bool,
+    pub(crate) discard: bool,
     /// Reads since one had to wait.
     reads: u8,
     /// Octets have arrived since the deadlines were last told.
     heard: bool,
     /// A head, frame or message was unfinished when the deadlines were last told.
     unfinished: bool,
+    /// What most connections have not, most of the time.
+    pub(crate) rare: Option<Box<Rare>>,
+}
+
+#[derive(Default)]
+pub(crate) struct Rare {
     /// What the peer's Close frame said.
-    closed: Option<Box<Closed>>,
+    pub(crate) closed: Option<Closed>,
+    #[cfg(feature = "deflate")]
+    pub(crate) inflation: crate::compression::Inflation,
 }
 
 /// How a connection was closed by its peer.
@@ -147,12 +155,29 @@ impl<R: Role> Receiving<R> {
             reads: 0,
             heard: false,
             unfinished: false,
-            closed: None,
+            rare: None,
         }
     }
 
     pub(crate) fn closed(&self) -> Option<&Closed> {
-        self.closed.as_deref()
+        self.rare.as_ref()?.closed.as_ref()
+    }
+
+    /// The message that the last poll made ready.
+    pub(crate) fn message(&self) -> Option<Message<'_>> {
+        let message = self.inbox.message();
+        #[cfg(feature = "deflate")]
+        let message = message.or_else(|| self.rare.as_ref()?.inflation.message());
+        message
+    }
+
+    /// The chunk that the last poll gave.
+    pub(crate) fn chunk(&self) -> &[u8] {
+        #[cfg(feature = "deflate")]
+        if let Some(chunk) = self.rare.as_ref().and_then(|rare| rare.inflation.chunk()) {
+            return chunk;
+        }
+        self.inbox.chunk()
     }
 
     pub(crate) const fn is_ended(&self) -> bool {
@@ -199,6 +224,12 @@ impl<R: Role> Receiving<R> {
                 }
                 continue;
             }
+            #[cfg(feature = "deflate")]
+            if self.rare.is_some()
+                && let Some(progress) = self.inflate(config, want)
+            {
+                return Poll::Ready(Ok(Some(progress)));
+            }
             let mut decoder = self.inbound.decoder(&config.limits);
             let progress = match want {
                 Want::Messages if !self.discard => self.inbox.poll(&mut decoder),
@@ -206,6 +237,10 @@ impl<R: Role> Receiving<R> {
             };
             match progress {
                 Ok(Progress::Message) => return Poll::Ready(Ok(Some(Progress::Message))),
+                #[cfg(feature = "deflate")]
+                Ok(Progress::Chunk { kind, last, compressed: true, .. }) => {
+                    self.compressed_chunk(config, kind, last);
+                }
                 Ok(chunk @ Progress::Chunk { last, .. }) => {
                     self.streaming = !last;
                     if self.discard {
@@ -218,10 +253,11 @@ impl<R: Role> Receiving<R> {
                 Ok(Progress::Close) => {
                     self.owed = Owed::Close;
                     let frame = self.inbox.close_frame();
-                    self.closed = Some(Box::new(Closed {
+                    let closed = Closed {
                         code: frame.map_or(CloseCode::NO_STATUS, |frame| frame.code),
                         reason: frame.map_or("", |frame| frame.reason).into(),
-                    }));
+                    };
+                    self.rare.get_or_insert_default().closed = Some(closed);
                 }
                 Ok(Progress::Pong) => {
                     let now = <LinkTimer<L, R>>::now();
@@ -435,6 +471,10 @@ impl<R: Role> Receiving<R> {
     /// Gives the read buffer back: an idle connection holds none, and one that stopped in the middle of
     /// something holds right-sized memory for what there is of it.
     pub(crate) fn release(&mut self, config: &Config) {
+        #[cfg(feature = "deflate")]
+        if self.rare.is_some() {
+            self.release_inflation(config);
+        }
         let held = self.inbox.storage().len();
         if held == 0 {
             return;

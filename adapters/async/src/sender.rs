@@ -88,7 +88,7 @@ impl<T: WriteTransport, R: Role> Sender<'_, T, R> {
         .await
     }
 
-    fn transmit<'m>(
+    pub(crate) fn transmit<'m>(
         &mut self,
         transfer: Option<Transfer<'m>>,
         flush: bool,

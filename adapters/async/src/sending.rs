@@ -49,26 +49,43 @@ pub struct Sending<W, R> {
     rearm: u8,
     /// A keepalive Ping was sent, and nothing has been heard since.
     pinged: bool,
-    out: Outgoing,
-    /// Control frames that wait for the end of a frame whose payload is written straight from the caller's
-    /// memory.
-    held: Option<Box<Outgoing>>,
-    /// Such a frame is on its way.
-    direct: bool,
+    pub(crate) out: Outgoing,
+    /// What most connections have not, most of the time.
+    pub(crate) rare: Option<Box<Rare>>,
+    /// A frame is on its way whose payload is written straight from the caller's memory.
+    pub(crate) direct: bool,
     /// The transport was given octets since it was last flushed.
     unflushed: bool,
     /// The transport took no more when it was last asked.
     blocked: bool,
     /// The transport takes no more for good. What is to be sent is dropped; reading goes on to its end.
-    broken: bool,
+    pub(crate) broken: bool,
     /// The deadline that was missed: it stays missed.
-    failed: Option<Timeout>,
+    pub(crate) failed: Option<Timeout>,
     /// The reader waits for room for a reply, or for the end of a frame: whoever makes progress has it woken.
     pub(crate) reader_waits: bool,
     /// Something happened that another task with this connection may wait for, or has to keep the time of.
     pub(crate) news: bool,
     /// The last measured round trip, in microseconds; 0 if there is none yet.
     round_trip: u32,
+}
+
+#[derive(Default)]
+pub(crate) struct Rare {
+    /// Control frames that wait for the end of the frame that is on its way.
+    held: Outgoing,
+    #[cfg(feature = "deflate")]
+    pub(crate) deflation: crate::compression::Deflation,
+}
+
+impl Rare {
+    fn is_blank(&self) -> bool {
+        #[cfg(feature = "deflate")]
+        let is_blank = self.deflation.is_blank();
+        #[cfg(not(feature = "deflate"))]
+        let is_blank = true;
+        is_blank && self.held.is_empty()
+    }
 }
 
 impl<W, R> core::fmt::Debug for Sending<W, R> {
@@ -88,7 +105,7 @@ impl<W, R> Sending<W, R> {
             rearm: ALL_TIMERS,
             pinged: self.pinged,
             out: self.out,
-            held: self.held,
+            rare: self.rare,
             direct: self.direct,
             unflushed: self.unflushed,
             blocked: self.blocked,
@@ -116,7 +133,7 @@ impl<W: WriteTransport, R: Role> Sending<W, R> {
             rearm: ALL_TIMERS,
             pinged: false,
             out: Outgoing::default(),
-            held: None,
+            rare: None,
             direct: false,
             unflushed: false,
             blocked: false,
@@ -152,7 +169,7 @@ impl<W: WriteTransport, R: Role> Sending<W, R> {
         mut write: impl FnMut(&mut Outbound<R>, &mut Output<'_>) -> Result<(), SendError>,
     ) -> Result<(), SendError> {
         let outbound = &mut self.outbound;
-        let out = if self.direct { &mut **self.held.get_or_insert_with(Box::default) } else { &mut self.out };
+        let out = if self.direct { &mut self.rare.get_or_insert_default().held } else { &mut self.out };
         let written = out.write(&config.pool, |out| write(outbound, out));
         if self.broken {
             self.out.clear();
@@ -307,7 +324,11 @@ impl<W: WriteTransport, R: Role> Sending<W, R> {
 
     /// The connection has ended: what was not sent never will be.
     pub(crate) fn end(&mut self, config: &Config) {
-        if self.direct || !self.out.is_empty() {
+        #[cfg(feature = "deflate")]
+        let holds_codec = self.rare.is_some();
+        #[cfg(not(feature = "deflate"))]
+        let holds_codec = false;
+        if self.direct || holds_codec || !self.out.is_empty() {
             self.cut(config);
         }
         self.news = true;
@@ -317,13 +338,27 @@ impl<W: WriteTransport, R: Role> Sending<W, R> {
     pub(crate) fn cut(&mut self, config: &Config) {
         self.broken = true;
         self.direct = false;
-        if let Some(mut held) = self.held.take() {
-            held.clear();
-            held.release(&config.pool);
+        if let Some(rare) = &mut self.rare {
+            rare.held.clear();
+            rare.held.release(&config.pool);
+            #[cfg(feature = "deflate")]
+            rare.deflation.drop_codec();
+            self.release_rare(config);
         }
         self.out.clear();
         self.unblock();
         self.out.release(&config.pool);
+    }
+
+    /// Gives the box back if nothing is in it.
+    pub(crate) fn release_rare(&mut self, config: &Config) {
+        let blank = self.rare.take_if(|rare| rare.is_blank());
+        #[cfg(feature = "deflate")]
+        if let Some(blank) = blank {
+            config.codecs.give_sending(blank);
+        }
+        #[cfg(not(feature = "deflate"))]
+        let _ = (blank, config);
     }
 
     /// Ends the sending direction of the transport.

@@ -12,10 +12,13 @@ use alloc::boxed::Box;
 use core::fmt;
 use core::future::poll_fn;
 use core::task::{Context, Poll, ready};
+use tightwire::deflate::Flush;
 use tightwire::frame::HEAD_MAX;
 use tightwire::utf8::Validator;
 use tightwire::{CloseCode, CloseFrame, Kind, Progress, Role};
 
+#[cfg(feature = "deflate")]
+mod compressed;
 #[cfg(any(feature = "tokio-io", feature = "futures-io"))]
 mod io;
 
@@ -43,7 +46,7 @@ impl<T: Transport, R: Role> sealed::Chunks for WebSocket<T, R> {
     }
 
     fn chunk(&self) -> &[u8] {
-        self.receiving.inbox.chunk()
+        self.receiving.chunk()
     }
 
     fn discard(&mut self) {
@@ -59,7 +62,7 @@ impl<T: SplitTransport, R: Role> sealed::Chunks for Reader<T, R> {
     }
 
     fn chunk(&self) -> &[u8] {
-        self.receiving.inbox.chunk()
+        self.receiving.chunk()
     }
 
     fn discard(&mut self) {
@@ -191,6 +194,8 @@ pub struct MessageWriter<'a, S: SendSide<R>, R: Role> {
     buffer: Box<[u8]>,
     length: usize,
     state: State,
+    #[cfg(feature = "deflate")]
+    compression: compressed::Compression,
     role: core::marker::PhantomData<fn() -> R>,
 }
 
@@ -222,6 +227,8 @@ impl<'a, S: SendSide<R>, R: Role> MessageWriter<'a, S, R> {
         kind: Kind,
     ) -> Result<Self, WriteError<S, R>> {
         side.with(|sending| sending.outbound.may_begin())?;
+        #[cfg(feature = "deflate")]
+        let compression = compressed::Compression::new(side.with(|sending| sending.outbound.compression()));
         Ok(Self {
             side,
             timer,
@@ -231,6 +238,8 @@ impl<'a, S: SendSide<R>, R: Role> MessageWriter<'a, S, R> {
             buffer: Box::default(),
             length: 0,
             state: State::Untouched,
+            #[cfg(feature = "deflate")]
+            compression,
             role: core::marker::PhantomData,
         })
     }
@@ -291,7 +300,7 @@ impl<'a, S: SendSide<R>, R: Role> MessageWriter<'a, S, R> {
         // What the pool gives has room for a control frame behind it.
         let room = self.config.pool.payload_size().saturating_sub(self.length);
         if room == 0 {
-            ready!(self.poll_fragment(cx, false))?;
+            ready!(self.poll_fragment(cx, Flush::No))?;
             return self.poll_write(cx, octets);
         }
         let octets = octets.get(..room).unwrap_or(octets);
@@ -310,8 +319,12 @@ impl<'a, S: SendSide<R>, R: Role> MessageWriter<'a, S, R> {
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), WriteError<S, R>>> {
-        if self.length > 0 {
-            ready!(self.poll_fragment(cx, false))?;
+        #[cfg(feature = "deflate")]
+        let is_held_back = self.compression.is_held_back();
+        #[cfg(not(feature = "deflate"))]
+        let is_held_back = false;
+        if self.length > 0 || is_held_back {
+            ready!(self.poll_fragment(cx, Flush::Sync))?;
         }
         self.poll_out(cx)
     }
@@ -327,14 +340,19 @@ impl<'a, S: SendSide<R>, R: Role> MessageWriter<'a, S, R> {
             if self.buffer.is_empty() {
                 self.buffer = self.config.pool.take(0);
             }
-            ready!(self.poll_fragment(cx, true))?;
+            ready!(self.poll_fragment(cx, Flush::Last))?;
             self.state = State::Finished;
         }
         self.poll_out(cx)
     }
 
     /// Makes what the buffer holds the output, once that is empty.
-    fn poll_fragment(&mut self, cx: &mut Context<'_>, fin: bool) -> Poll<Result<(), WriteError<S, R>>> {
+    fn poll_fragment(&mut self, cx: &mut Context<'_>, flush: Flush) -> Poll<Result<(), WriteError<S, R>>> {
+        #[cfg(feature = "deflate")]
+        if self.compression.is_on() {
+            return self.poll_compressed(cx, flush);
+        }
+        let fin = flush == Flush::Last;
         let Self { side, config, kind, buffer, length, .. } = self;
         // In one go: between the two a reader might append a reply.
         let polled = side.sending(cx, |sending, cx| {
@@ -392,7 +410,11 @@ impl<S: SendSide<R>, R: Role> Drop for MessageWriter<'_, S, R> {
         if self.state == State::Begun {
             let frame = CloseFrame { code: CloseCode::INTERNAL_ERROR, reason: "message abandoned" };
             // An error: closed already.
-            let _ = self.side.with(|sending| sending.start_close_for_sure(config, frame));
+            let _ = self.side.with(|sending| {
+                #[cfg(feature = "deflate")]
+                sending.drop_codec();
+                sending.start_close_for_sure(config, frame)
+            });
         }
     }
 }

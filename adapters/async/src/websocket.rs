@@ -40,8 +40,12 @@ impl<T: Transport, R: Role> WebSocket<T, R> {
         let (inbound, outbound) = connection.split();
         let mut inbox = Inbox::new(vec![0; leftover.len()].into_boxed_slice());
         inbox.extend(leftover);
+        #[cfg_attr(not(feature = "deflate"), allow(unused_mut))]
+        let mut receiving = Receiving::new(inbound, inbox);
+        #[cfg(feature = "deflate")]
+        receiving.reserve_window(&config);
         Self {
-            receiving: Receiving::new(inbound, inbox),
+            receiving,
             sending: Sending::new(io, outbound, deadlines),
             timer: T::Timer::default(),
             config,
@@ -63,7 +67,7 @@ impl<T: Transport, R: Role> WebSocket<T, R> {
     #[inline]
     pub async fn recv(&mut self) -> Result<Option<Message<'_>>, Error<TransportError<T>>> {
         poll_fn(|cx| self.poll_recv(cx)).await?;
-        Ok(self.receiving.inbox.message())
+        Ok(self.receiving.message())
     }
 
     /// As [`recv`](Self::recv), and lends the sending side beside the message, so that it can be answered or
@@ -79,7 +83,7 @@ impl<T: Transport, R: Role> WebSocket<T, R> {
     ) -> Result<Option<(Message<'_>, Sender<'_, T, R>)>, Error<TransportError<T>>> {
         poll_fn(|cx| self.poll_recv(cx)).await?;
         let Self { receiving, sending, timer, config, .. } = self;
-        Ok(receiving.inbox.message().map(|message| (message, Sender { sending, timer, config })))
+        Ok(receiving.message().map(|message| (message, Sender { sending, timer, config })))
     }
 
     /// The poll behind [`recv`](Self::recv). Ready with `true` once [`message`](Self::message) lends a
@@ -97,7 +101,7 @@ impl<T: Transport, R: Role> WebSocket<T, R> {
 
     /// The message that the last [`poll_recv`](Self::poll_recv) made ready.
     pub fn message(&self) -> Option<Message<'_>> {
-        self.receiving.inbox.message()
+        self.receiving.message()
     }
 
     pub(crate) fn poll_chunk(

@@ -20,6 +20,8 @@
 //! })
 //! # }
 //! ```
+//!
+//! Compression (RFC 7692) is off until a configuration turns it on: see `compression`.
 #![forbid(unsafe_code)]
 
 mod accept;
@@ -33,6 +35,8 @@ pub use accept::{Incoming, accept, accept_with};
 pub use connect::{Connector, Tcp, connect};
 pub use listener::Listener;
 pub use stream::TcpStream;
+#[cfg(feature = "deflate")]
+pub use tightwire_async::compression;
 pub use tightwire_async::tightwire;
 pub use tightwire_async::tightwire::handshake::OriginPolicy;
 pub use tightwire_async::tightwire::handshake::server::Request;
@@ -41,7 +45,7 @@ pub use tightwire_async::tightwire::{
 };
 pub use tightwire_async::{
     Agreed, Answer, Closed, Config, ConnectError, Dial, MessageReader, MessageWriter, OwnedMessage,
-    OwnedText, Pool, Rejected, Sender, SystemKeys, ticks,
+    OwnedText, Pool, PreparedMessage, Rejected, Sender, SystemKeys, ticks,
 };
 pub use transport::Io;
 

@@ -1,4 +1,5 @@
-//! An interactive client: `cargo run --release -p tightwire-tokio --example client -- ws://HOST:PORT/PATH`.
+//! An interactive client: `cargo run --release -p tightwire-tokio --example client -- ws://HOST:PORT/PATH
+//! [--deflate]`.
 //!
 //! Each line of the standard input is sent as a text message; what arrives is printed, with control characters
 //! escaped so that a peer cannot speak to the terminal. Pings are answered without a word: the library gives an
@@ -6,25 +7,44 @@
 
 use std::error::Error;
 use std::fmt::Write as _;
-use tightwire_tokio::{CloseCode, Message, connect};
+use std::sync::Arc;
+use tightwire_tokio as adapter;
+use tightwire_tokio::{CloseCode, Config, Connector, Message};
 use tokio::io::{AsyncBufReadExt, BufReader};
+
+#[path = "../../async/examples/shared/compression.rs"]
+mod compression;
+
+use compression::Compression;
 
 const USAGE: &str = "usage: client ws://HOST:PORT/PATH";
 /// Octets of a binary message that are shown.
 const SHOWN: usize = 32;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let uri = std::env::args().nth(1).ok_or(USAGE)?;
+    let usage = || format!("{USAGE} {}", compression::OPTIONS);
+    let (mut uri, mut compression) = (None, Compression::default());
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        if !argument.starts_with('-') {
+            uri = Some(argument);
+        } else if !compression.option(&argument, &mut arguments).ok_or_else(usage)? {
+            return Err(usage().into());
+        }
+    }
+    let uri = uri.ok_or_else(usage)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let result = runtime.block_on(talk(&uri));
+    let result = runtime.block_on(talk(&uri, compression));
     // Waiting for a line cannot be called off: it is left behind.
     runtime.shutdown_background();
     result
 }
 
-async fn talk(uri: &str) -> Result<(), Box<dyn Error>> {
-    let mut socket = connect(uri).await?;
-    println!("connected; each line is a message, the end of the input closes");
+async fn talk(uri: &str, compression: Compression) -> Result<(), Box<dyn Error>> {
+    let config = Arc::new(compression.config(Config::default()));
+    let (mut socket, agreed) = Connector::new().with_config(config).connect(uri).await?;
+    let compressed = if agreed.compression.is_some() { ", compressed" } else { "" };
+    println!("connected{compressed}; each line is a message, the end of the input closes");
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     loop {
         // Both are cancel safe: what loses the race loses nothing.

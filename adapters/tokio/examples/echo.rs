@@ -1,4 +1,5 @@
-//! An echo server: `cargo run --release -p tightwire-tokio --example echo -- [ADDRESS] [--threads N]`.
+//! An echo server: `cargo run --release -p tightwire-tokio --example echo -- [ADDRESS] [--threads N]
+//! [--deflate]`.
 //!
 //! Each thread has its own runtime and its own listener on the address; connections never move between
 //! threads.
@@ -8,14 +9,20 @@ use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::thread;
+use tightwire_tokio as adapter;
 use tightwire_tokio::{Answer, Config, Limits, Listener, OpenError, OriginPolicy, WebSocket, accept_with};
+
+#[path = "../../async/examples/shared/compression.rs"]
+mod compression;
+
+use compression::Compression;
 
 const USAGE: &str = "usage: echo [ADDRESS] [--threads N]   (default: 127.0.0.1:9001, a thread for each core)";
 /// Large enough for every case of the conformance suite, which sends messages octet by octet too.
 const LIMITS: Limits = Limits::DEFAULT.with_message(64 << 20).with_fragments(1 << 20);
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let (address, threads) = arguments()?;
+    let (address, threads, compression) = arguments()?;
     let first = runtime()?;
     // Bound before the other threads start, so that port 0 becomes one port for all.
     let listener = first.block_on(async { Listener::bind_shared(address) })?;
@@ -26,16 +33,16 @@ fn main() -> Result<(), Box<dyn Error>> {
         thread::spawn(move || -> io::Result<()> {
             let runtime = runtime()?;
             let listener = runtime.block_on(async { Listener::bind_shared(address) })?;
-            runtime.block_on(serve(listener))
+            runtime.block_on(serve(listener, compression))
         });
     }
-    first.block_on(serve(listener))?;
+    first.block_on(serve(listener, compression))?;
     Ok(())
 }
 
-async fn serve(listener: Listener) -> io::Result<()> {
+async fn serve(listener: Listener, compression: Compression) -> io::Result<()> {
     // One configuration for all connections of the thread, so that they share one pool of buffers.
-    let config = Arc::new(Config::default().with_limits(LIMITS));
+    let config = Arc::new(compression.config(Config::default().with_limits(LIMITS)));
     loop {
         let (stream, _) = listener.accept().await?;
         // Any origin: an echo server has no secrets that another page could ask for.
@@ -67,17 +74,23 @@ fn runtime() -> io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
 
-fn arguments() -> Result<(SocketAddr, usize), Box<dyn Error>> {
+fn arguments() -> Result<(SocketAddr, usize, Compression), Box<dyn Error>> {
+    let usage = || format!("{USAGE}\n       {}", compression::OPTIONS);
     let mut address = "127.0.0.1:9001".to_owned();
     let mut threads = thread::available_parallelism()?.get();
+    let mut compression = Compression::default();
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
-            "--threads" => threads = arguments.next().ok_or(USAGE)?.parse::<usize>()?.max(1),
-            _ if argument.starts_with('-') => return Err(USAGE.into()),
+            "--threads" => threads = arguments.next().ok_or_else(usage)?.parse::<usize>()?.max(1),
+            option if option.starts_with('-') => {
+                if !compression.option(option, &mut arguments).ok_or_else(usage)? {
+                    return Err(usage().into());
+                }
+            }
             _ => address = argument,
         }
     }
-    let address = address.to_socket_addrs()?.next().ok_or(USAGE)?;
-    Ok((address, threads))
+    let address = address.to_socket_addrs()?.next().ok_or_else(usage)?;
+    Ok((address, threads, compression))
 }

@@ -17,6 +17,8 @@
 //! }
 //! # }
 //! ```
+//!
+//! Compression (RFC 7692) is off until a configuration turns it on: see `compression`.
 #![forbid(unsafe_code)]
 
 mod accept;
@@ -28,6 +30,8 @@ mod transport;
 pub use accept::{Incoming, accept, accept_with};
 pub use connect::{Connector, Tcp, connect};
 pub use listener::Listener;
+#[cfg(feature = "deflate")]
+pub use tightwire_async::compression;
 pub use tightwire_async::tightwire;
 pub use tightwire_async::tightwire::handshake::OriginPolicy;
 pub use tightwire_async::tightwire::handshake::server::Request;
@@ -36,7 +40,7 @@ pub use tightwire_async::tightwire::{
 };
 pub use tightwire_async::{
     Agreed, Answer, Closed, Config, ConnectError, Dial, MessageReader, MessageWriter, OwnedMessage,
-    OwnedText, Pool, Rejected, Sender, SystemKeys, ticks,
+    OwnedText, Pool, PreparedMessage, Rejected, Sender, SystemKeys, ticks,
 };
 pub use transport::Io;
 

@@ -26,12 +26,25 @@ fn count(region: &Region<'_, System>) -> usize {
 
 #[test]
 fn no_message_allocates() {
+    let plain = Config::default;
+    messages(plain(), PER_CONNECTION);
+    #[cfg(feature = "deflate")]
+    {
+        use tightwire_tokio::compression::{Effort, Policy};
+        let effort = Effort::DEFAULT.with_threshold(0);
+        messages(plain().with_compression(Policy::DEFAULT).with_effort(effort), PER_COMPRESSED_CONNECTION);
+        let policy = Policy::DEFAULT.with_takeover(true, true);
+        messages(plain().with_compression(policy).with_effort(effort), PER_CONNECTION_WITH_TAKEOVER);
+    }
+}
+
+fn messages(config: Config, per_connection: usize) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let listener = Listener::bind("127.0.0.1:0").unwrap();
         let uri = format!("ws://{}/", listener.local_addr().unwrap());
         // One pool for both ends, as the connections of one program share one.
-        let config = Arc::new(Config::default());
+        let config = Arc::new(config);
         let servers = config.clone();
         tokio::spawn(async move {
             loop {
@@ -85,9 +98,17 @@ fn no_message_allocates() {
             client.close(tightwire_tokio::CloseCode::NORMAL, "").await.unwrap();
         }
         // The first one warms the rest; one whose octets came in pieces may hold them in memory of their own.
-        assert_eq!(counts.iter().min(), Some(&PER_CONNECTION), "{counts:?}");
+        assert_eq!(counts.iter().min(), Some(&per_connection), "{counts:?}");
     });
 }
 
 /// Allocations of one connection, both ends together, tokio's own included.
 const PER_CONNECTION: usize = 14;
+
+/// The same with compression: the client's offer and the header that it becomes are strings.
+#[cfg(feature = "deflate")]
+const PER_COMPRESSED_CONNECTION: usize = 17;
+
+/// The same with takeover: windows, deflaters and the boxes for them.
+#[cfg(feature = "deflate")]
+const PER_CONNECTION_WITH_TAKEOVER: usize = 25;

@@ -225,13 +225,15 @@ const _: () = assert!(size_of::<Inflating>() <= 32);
 pub struct Collector<S> {
     storage: S,
     length: usize,
+    /// Some of the message was taken by [`clear`](Self::clear).
+    is_part: bool,
     inflating: Inflating,
 }
 
 impl<S: AsRef<[u8]> + AsMut<[u8]>> Collector<S> {
     /// The beginning of a message, which goes to the front of `storage`. That may be empty.
     pub const fn new(kind: Kind, storage: S) -> Self {
-        Self { storage, length: 0, inflating: Inflating::new(kind) }
+        Self { storage, length: 0, is_part: false, inflating: Inflating::new(kind) }
     }
 
     /// Inflates what `input` holds of a chunk's payload behind what is there: see [`Inflating::inflate`].
@@ -261,9 +263,16 @@ impl<S: AsRef<[u8]> + AsMut<[u8]>> Collector<S> {
         }
     }
 
-    /// The message; `None` before its end.
+    /// Forgets the octets collected so far, because the caller has taken them as a part of the message: the storage
+    /// is there for the next part. From then on [`octets`](Self::octets) lends parts, and no whole message comes.
+    pub const fn clear(&mut self) {
+        self.is_part |= self.length > 0;
+        self.length = 0;
+    }
+
+    /// The message; `None` before its end, or if a part of it was taken.
     pub fn message(&self) -> Option<Message<'_>> {
-        if self.inflating.state != State::Ended {
+        if self.inflating.state != State::Ended || self.is_part {
             return None;
         }
         let octets = self.octets();

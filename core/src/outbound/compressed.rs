@@ -33,14 +33,27 @@ impl<R: Role> Outbound<R> {
         codec: &mut C,
         out: &mut Output<'_>,
     ) -> Result<bool, SendError> {
+        let message = message.into();
+        self.frame_compressed(message.kind(), message.octets(), codec, out)
+    }
+
+    /// The same for a message that was taken apart: that text is UTF-8 is for the caller to see to.
+    ///
+    /// # Errors
+    /// As [`encode_compressed`](Self::encode_compressed).
+    pub fn frame_compressed<C: Compress + ?Sized>(
+        &mut self,
+        kind: Kind,
+        payload: &[u8],
+        codec: &mut C,
+        out: &mut Output<'_>,
+    ) -> Result<bool, SendError> {
         self.may_begin()?;
         self.may_compress(codec)?;
-        let message = message.into();
-        let payload = message.octets();
         let mut head = Head {
             fin: true,
             rsv1: true,
-            opcode: first_opcode(message.kind()),
+            opcode: first_opcode(kind),
             key: None,
             length: payload.len().saturating_sub(1) as u64,
         };
@@ -52,7 +65,7 @@ impl<R: Role> Outbound<R> {
                 self.put_head(head, kept, out)?;
                 Ok(true)
             }
-            None => self.encode(message, out).map(|()| false),
+            None => self.fragment(kind, payload, true, out).map(|()| false),
         }
     }
 

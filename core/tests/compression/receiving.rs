@@ -270,3 +270,22 @@ fn an_inbox_lends_no_compressed_text_as_text() {
         assert_eq!(collected.into_storage()[..5], *b"Hello");
     }
 }
+
+#[test]
+fn a_collector_that_is_cleared_lends_parts_and_no_message() {
+    let terms = agreement(15, false).client;
+    let (mut inflater, mut history, mut window) = (Inflater::new(), History::new(), [0; 1 << 15]);
+    let mut codec = Inflate::new(&mut inflater, &mut history, &mut window, terms).unwrap();
+    let mut collected = Collector::new(Kind::Text, [0; 2]);
+    // Nothing was taken yet.
+    collected.clear();
+    let (mut input, mut parts) = (&HELLO[..], Vec::new());
+    while collected.inflate(&mut input, true, &mut codec, &Limits::DEFAULT).unwrap() == Status::NeedOutput {
+        parts.push(collected.octets().to_vec());
+        collected.clear();
+    }
+    parts.push(collected.octets().to_vec());
+    assert_eq!(parts, [&b"He"[..], b"ll", b"o"]);
+    // The end of a text is not the text.
+    assert_eq!(collected.message(), None);
+}

@@ -4,6 +4,7 @@
 //! It is included by the examples of the runtime adapters, which name theirs `adapter`.
 
 use crate::adapter::{Config, Connector, Limits};
+use crate::compression::{self, Compression};
 use std::error::Error;
 use std::sync::Arc;
 
@@ -13,10 +14,21 @@ const LIMITS: Limits = Limits::DEFAULT.with_message(64 << 20).with_fragments(1 <
 
 /// Runs all cases of the server that the command line names, as the agent that it names or as `agent`.
 pub(crate) async fn run(agent: &str) -> Result<(), Box<dyn Error>> {
+    let usage = || format!("{USAGE}\n       {}", compression::OPTIONS);
+    let (mut names, mut compression) = (Vec::new(), Compression::default());
     let mut arguments = std::env::args().skip(1);
-    let server = arguments.next().ok_or(USAGE)?;
-    let agent = arguments.next().unwrap_or_else(|| agent.into());
-    let connector = Connector::new().with_config(Arc::new(Config::default().with_limits(LIMITS)));
+    while let Some(argument) = arguments.next() {
+        if !argument.starts_with('-') {
+            names.push(argument);
+        } else if !compression.option(&argument, &mut arguments).ok_or_else(usage)? {
+            return Err(usage().into());
+        }
+    }
+    let mut names = names.into_iter();
+    let server = names.next().ok_or_else(usage)?;
+    let agent = names.next().unwrap_or_else(|| agent.into());
+    let config = compression.config(Config::default().with_limits(LIMITS));
+    let connector = Connector::new().with_config(Arc::new(config));
 
     let cases = case_count(&connector, &format!("{server}/getCaseCount")).await?;
     for case in 1..=cases {

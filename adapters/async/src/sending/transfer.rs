@@ -14,15 +14,21 @@ const COPY_MAX: usize = 4096;
 
 /// A message on its way out, in as many fragments as the configuration asks for.
 pub(crate) struct Transfer<'m> {
-    kind: Kind,
+    pub(crate) kind: Kind,
     /// Whether it is a message of its own, not a fragment that may go on with one.
-    whole: bool,
+    pub(crate) whole: bool,
+    /// Whether it is to go as it is, whatever was agreed.
+    #[cfg(feature = "deflate")]
+    pub(crate) plain: bool,
+    /// Whether it goes compressed, in fragments. They are cut by the codec.
+    #[cfg(feature = "deflate")]
+    pub(crate) compressed: bool,
     /// Whether the last fragment ends the message.
     fin: bool,
     /// What has not been framed yet; `None` once the last frame is.
-    rest: Option<&'m [u8]>,
+    pub(crate) rest: Option<&'m [u8]>,
     /// Whether a frame of it has been written.
-    begun: bool,
+    pub(crate) begun: bool,
     /// The frame whose payload is being written straight.
     frame: Option<(Masker, &'m [u8])>,
 }
@@ -32,6 +38,10 @@ impl<'m> Transfer<'m> {
         Self {
             kind: message.kind(),
             whole: true,
+            #[cfg(feature = "deflate")]
+            plain: false,
+            #[cfg(feature = "deflate")]
+            compressed: false,
             fin: true,
             rest: Some(message.octets()),
             begun: false,
@@ -41,7 +51,24 @@ impl<'m> Transfer<'m> {
 
     /// One fragment of a message that the caller cuts.
     pub(crate) fn fragment(kind: Kind, payload: &'m [u8], fin: bool) -> Self {
-        Self { kind, whole: false, fin, rest: Some(payload), begun: false, frame: None }
+        Self {
+            kind,
+            whole: false,
+            #[cfg(feature = "deflate")]
+            plain: true,
+            #[cfg(feature = "deflate")]
+            compressed: false,
+            fin,
+            rest: Some(payload),
+            begun: false,
+            frame: None,
+        }
+    }
+
+    /// The same, to go as it is.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn uncompressed(self) -> Self {
+        Self { plain: true, ..self }
     }
 
     /// Takes the next frame's payload off the rest, and says whether it is the last frame.
@@ -59,6 +86,10 @@ impl<W: WriteTransport, R: Role> Sending<W, R> {
     #[inline]
     pub(crate) fn try_feed(&mut self, config: &Config, transfer: &Transfer<'_>) -> bool {
         let Some(payload) = transfer.rest else { return false };
+        #[cfg(feature = "deflate")]
+        if self.compresses(config, transfer) {
+            return self.try_compress(config, transfer);
+        }
         if transfer.whole && self.outbound.may_begin().is_err() {
             return false;
         }
@@ -80,6 +111,10 @@ impl<W: WriteTransport, R: Role> Sending<W, R> {
         config: &Config,
         transfer: &mut Transfer<'_>,
     ) -> Poll<Result<(), Error<W::Error>>> {
+        #[cfg(feature = "deflate")]
+        if transfer.compressed || self.compresses(config, transfer) {
+            return self.poll_compress(cx, config, transfer);
+        }
         loop {
             if let Some((masker, payload)) = &mut transfer.frame {
                 ready!(self.poll_payload(cx, config, masker, payload))?;
@@ -176,6 +211,10 @@ impl<W: WriteTransport, R: Role> Sending<W, R> {
         self.outbound.may_begin()?;
         self.check(config)?;
         let mut transfer = Transfer::message(message);
+        #[cfg(feature = "deflate")]
+        if self.compresses(config, &transfer) {
+            return self.queue_compressed(config, &mut transfer).map_err(Error::Send);
+        }
         transfer.begun = true;
         self.abandon(config, &mut transfer);
         Ok(())
@@ -196,6 +235,12 @@ impl<W: WriteTransport, R: Role> Sending<W, R> {
         } else if !transfer.begun {
             return;
         }
+        #[cfg(feature = "deflate")]
+        if transfer.compressed {
+            // An error: closed already.
+            let _ = self.queue_compressed(config, transfer);
+            return;
+        }
         while let Some((payload, rest)) = transfer.cut(config.fragment) {
             let mut out = self.out.grow(&config.pool, payload.len() + HEAD_MAX);
             let written =
@@ -209,13 +254,17 @@ impl<W: WriteTransport, R: Role> Sending<W, R> {
     /// The frame that was written straight is complete: what was held goes behind it.
     fn end_direct(&mut self, config: &Config) {
         self.direct = false;
-        if let Some(mut held) = self.held.take() {
+        if let Some(rare) = &mut self.rare
+            && !rare.held.is_empty()
+        {
+            let held = &mut rare.held;
             let mut out = self.out.grow(&config.pool, held.pending().len());
             out.append(held.pending());
             let length = out.len();
             self.out.set_written(length);
             held.clear();
             held.release(&config.pool);
+            self.release_rare(config);
         }
     }
 }
