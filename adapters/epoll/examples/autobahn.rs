@@ -1,6 +1,10 @@
 //! The testee client of an Autobahn fuzzing server: `autobahn ws://HOST:PORT`.
 //!
+//! With feature `deflate` and option `--deflate` it offers compression; see `deflate/mod.rs` for more of that.
 //! It asks for the number of cases, runs each of them, one after another, and has the report written.
+
+#[cfg(target_os = "linux")]
+mod deflate;
 
 #[cfg(target_os = "linux")]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -9,6 +13,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 #[cfg(target_os = "linux")]
 mod linux {
+    use crate::deflate;
     use std::net::{SocketAddr, ToSocketAddrs};
     use std::sync::mpsc;
     use tightwire_epoll::tightwire::handshake::client::Offer;
@@ -83,12 +88,19 @@ mod linux {
     }
 
     pub(crate) fn main() -> Result<(), Box<dyn std::error::Error>> {
-        let url = std::env::args().nth(1).ok_or("usage: autobahn ws://HOST:PORT")?;
+        let limits = Limits::DEFAULT.with_message(64 << 20).with_fragments(1 << 20);
+        let mut config = Config::default().with_limits(limits);
+        let mut url = None;
+        let mut arguments = std::env::args().skip(1);
+        while let Some(argument) = arguments.next() {
+            if !deflate::take(&mut config, &argument, &mut arguments)? {
+                url = Some(argument);
+            }
+        }
+        let url = url.ok_or_else(|| format!("usage: autobahn ws://HOST:PORT {}", deflate::USAGE))?;
         let uri = Uri::parse(&url)?;
         let server = (uri.host(), uri.port()).to_socket_addrs()?.next().ok_or("the host has no address")?;
         let (send, done) = mpsc::channel();
-        let limits = Limits::DEFAULT.with_message(64 << 20).with_fragments(1 << 20);
-        let config = Config::default().with_limits(limits);
         let testee = move |_| Testee { done: send.clone(), cases: 0 };
         let reactors = Builder::new().threads(1).config(config).start(testee)?;
         let reactor = reactors.senders().first().cloned().ok_or("no reactor")?;

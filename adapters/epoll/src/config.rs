@@ -1,5 +1,7 @@
 //! How reactor threads treat their connections: limits, timeouts, buffers.
 
+#[cfg(feature = "deflate")]
+use crate::compression::{Backend, Effort, Policy};
 use crate::sending::WhenFull;
 use tightwire::handshake::HeadLimits;
 use tightwire::{Limits, Timeouts};
@@ -37,6 +39,22 @@ pub struct Config {
     pub events: usize,
     /// Messages from other threads that may wait. Default: 65,536.
     pub mailbox: usize,
+    /// What is agreed on of permessage-deflate (RFC 7692), accepted by servers and offered by clients. Default:
+    /// nothing, messages go as they are.
+    #[cfg(feature = "deflate")]
+    pub compression: Option<Policy>,
+    /// Which messages are compressed where that was agreed on, and how hard is tried. Default: those of 128 octets
+    /// and more, at the fastest level. With takeover a threshold of 16 octets is a better one.
+    #[cfg(feature = "deflate")]
+    pub effort: Effort,
+    /// The most octets of windows that the connections of a thread with context takeover may hold. Beyond it
+    /// connections are agreed without takeover, and windows of what was sent are dropped for those of what is
+    /// received. Default: 64 MiB, for a thousand connections with two windows of 2^15 octets each.
+    #[cfg(feature = "deflate")]
+    pub windows: usize,
+    /// Which codec does the work. Default: our own.
+    #[cfg(feature = "deflate")]
+    pub backend: Backend,
 }
 
 impl Default for Config {
@@ -53,6 +71,14 @@ impl Default for Config {
             connections: crate::slab::CAPACITY_MAX,
             events: 1024,
             mailbox: 65_536,
+            #[cfg(feature = "deflate")]
+            compression: None,
+            #[cfg(feature = "deflate")]
+            effort: Effort::DEFAULT,
+            #[cfg(feature = "deflate")]
+            windows: 64 * 1024 * 1024,
+            #[cfg(feature = "deflate")]
+            backend: Backend::Own,
         }
     }
 }
@@ -132,6 +158,41 @@ impl Config {
     #[must_use]
     pub fn with_mailbox(mut self, letters: usize) -> Self {
         self.mailbox = letters;
+        self
+    }
+
+    /// The same with compression (RFC 7692), as far as this policy and the peer allow it.
+    ///
+    /// [`Policy::DEFAULT`] agrees on no context takeover: an idle connection then holds nothing more than without
+    /// compression.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn with_compression(mut self, policy: Policy) -> Self {
+        self.compression = Some(policy);
+        self
+    }
+
+    /// The same with another threshold or level for what is compressed.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn with_effort(mut self, effort: Effort) -> Self {
+        self.effort = effort;
+        self
+    }
+
+    /// The same with another bound on the windows of connections with context takeover, in octets for a thread.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn with_windows(mut self, octets: usize) -> Self {
+        self.windows = octets;
+        self
+    }
+
+    /// The same with another codec.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn with_backend(mut self, backend: Backend) -> Self {
+        self.backend = backend;
         self
     }
 }

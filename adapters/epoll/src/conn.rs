@@ -54,11 +54,20 @@ impl<S> Conn<'_, S> {
         self.reactor.send(self.token, message.into())
     }
 
-    /// Sends one frame of a message: the first begins it, the one with `fin` ends it (RFC 6455 5.4).
+    /// Sends a part of a message: the first begins it, the one with `fin` ends it (RFC 6455 5.4).
+    ///
+    /// It is one frame. Where compression was agreed on, the message goes compressed if its first part is worth it,
+    /// and then a part is as many frames as it takes, which the peer can inflate without waiting for the next.
     ///
     /// # Errors
     /// [`Refused`]: nothing of the fragment was sent, and the message goes on where it was.
     pub fn send_fragment(&mut self, kind: Kind, payload: &[u8], fin: bool) -> Result<Sent, Refused> {
+        #[cfg(feature = "deflate")]
+        if self.reactor.codecs.is_on()
+            && let Some(sent) = self.reactor.send_fragment_compressed(self.token, kind, payload, fin)
+        {
+            return sent;
+        }
         let counters = self.reactor.counters.clone();
         let sent = self
             .reactor

@@ -13,6 +13,7 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use tightwire::deflate::{Agreement, NegotiationError, Policy};
 use tightwire::handshake::client::{AnswerError, Offer, OfferError, Response};
 use tightwire::handshake::{HeadScanner, Slot};
 use tightwire::{Connection, deadline::Timeout};
@@ -27,6 +28,8 @@ pub(crate) struct Dial {
     target: String,
     protocols: Vec<String>,
     extensions: Option<String>,
+    /// What was offered of compression.
+    policy: Option<Policy>,
     failure: Option<ConnectError>,
 }
 
@@ -38,6 +41,8 @@ pub enum ConnectError {
     Transport(io::ErrorKind),
     /// The server's answer does not open a connection.
     Answer(AnswerError),
+    /// What the answer says of compression does not fit what was offered (RFC 7692 7.1).
+    Compression(NegotiationError),
     /// There was no whole answer in time.
     Timeout,
 }
@@ -47,6 +52,7 @@ impl fmt::Display for ConnectError {
         match self {
             Self::Transport(kind) => write!(f, "the transport failed: {kind}"),
             Self::Answer(error) => error.fmt(f),
+            Self::Compression(error) => error.fmt(f),
             Self::Timeout => f.write_str("the server did not answer in time"),
         }
     }
@@ -148,6 +154,13 @@ impl<S: Default> Reactor<S> {
     ) -> Result<Token, DialError> {
         let keys = Keys::new()?;
         let nonce = keys.nonce();
+        let policy = self.codecs.policy();
+        let extensions = match (offer.extensions, policy) {
+            (Some(others), Some(policy)) => Some(format!("{others}, {}", policy.offer())),
+            (others, policy) => others.map(str::to_owned).or(policy.map(|policy| policy.offer().to_string())),
+        };
+        let mut offer = *offer;
+        offer.extensions = extensions.as_deref();
         let length = match offer.write(nonce, &mut []) {
             Ok(length) | Err(OfferError::NeedsSpace(length)) => length,
             Err(error) => return Err(error.into()),
@@ -171,9 +184,13 @@ impl<S: Default> Reactor<S> {
             host: offer.host.to_owned(),
             target: offer.target.to_owned(),
             protocols: offer.protocols.iter().map(|&protocol| protocol.to_owned()).collect(),
-            extensions: offer.extensions.map(str::to_owned),
+            extensions,
+            policy,
             failure: None,
         }));
+        if let Some(policy) = policy {
+            self.promise(policy);
+        }
         Ok(token)
     }
 }
@@ -194,17 +211,19 @@ impl<H: Handler> Engine<H> {
                 return octets.len();
             }
             Ok(Some(length)) => {
-                dial.verify(octets.get(..length).unwrap_or_default(), &mut slots).map(|()| length)
+                let head = octets.get(..length).unwrap_or_default();
+                dial.verify(head, &mut slots).map(|agreement| (length, agreement))
             }
-            Err(error) => Err(AnswerError::Head(error)),
+            Err(error) => Err(ConnectError::Answer(AnswerError::Head(error))),
         };
-        match judged.map(|length| (length, Keys::new())) {
-            Ok((length, Ok(keys))) => {
-                self.opened(token, Peer::Client(Connection::client(keys)));
+        match judged.map(|judged| (judged, Keys::new())) {
+            Ok(((length, agreement), Ok(keys))) => {
+                reactor.unpromise(dial.policy);
+                self.opened(token, Peer::Client(Connection::client(keys)), agreement);
                 length
             }
             Ok((_, Err(error))) => self.fail_dial(token, dial, ConnectError::Transport(error.kind())),
-            Err(error) => self.fail_dial(token, dial, ConnectError::Answer(error)),
+            Err(error) => self.fail_dial(token, dial, error),
         }
     }
 
@@ -231,6 +250,7 @@ impl<H: Handler> Engine<H> {
         let Some(entry) = reactor.slab.get_mut(token) else { return };
         let Some(extra) = reactor.extras.get(entry.extra) else { return };
         let Some(dial) = extra.dial.take() else { return };
+        reactor.unpromise(dial.policy);
         let failure = dial.failure.unwrap_or(ConnectError::Transport(io::ErrorKind::ConnectionReset));
         trace::failed(reactor.place, token, failure);
         handler.failed(&mut crate::Conn { reactor, token }, failure);
@@ -260,11 +280,13 @@ impl<H: Handler> Engine<H> {
 }
 
 impl Dial {
-    fn verify(&self, head: &[u8], slots: &mut [Slot]) -> Result<(), AnswerError> {
-        let response = Response::parse(head, slots)?;
+    fn verify(&self, head: &[u8], slots: &mut [Slot]) -> Result<Option<Agreement>, ConnectError> {
+        let response = Response::parse(head, slots).map_err(ConnectError::Answer)?;
         let protocols: Vec<&str> = self.protocols.iter().map(String::as_str).collect();
         let mut offer = Offer::new(&self.host, &self.target).with_protocols(&protocols);
         offer.extensions = self.extensions.as_deref();
-        offer.verify(&response, self.nonce).map(|_| ())
+        offer.verify(&response, self.nonce).map_err(ConnectError::Answer)?;
+        let Some(policy) = self.policy else { return Ok(None) };
+        policy.verify(response.values("Sec-WebSocket-Extensions")).map_err(ConnectError::Compression)
     }
 }

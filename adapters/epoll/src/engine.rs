@@ -13,6 +13,7 @@ use crate::slab::Token;
 use crate::trace;
 use rustix::fd::AsFd;
 use tightwire::deadline::{Action, Timeout};
+use tightwire::deflate::Agreement;
 use tightwire::handshake::server::Request;
 use tightwire::handshake::{HeadScanner, Slot};
 use tightwire::{CloseCode, CloseFrame, Connection};
@@ -112,6 +113,7 @@ impl<H: Handler> Engine<H> {
         let writer_memory = reactor.out.get_mut(reactor.out_len..).unwrap_or_default();
         let mut writer = Writer { shared: writer_memory, pool: &mut reactor.pool };
         let mut slots = [Slot::EMPTY; SLOTS];
+        let policy = reactor.codecs.policy();
         let (answer, used) = match scanner.scan(octets, &reactor.config.head_limits) {
             Ok(None) => {
                 let Some(extra) = reactor.extras.need(&mut entry.extra) else { return 0 };
@@ -123,7 +125,7 @@ impl<H: Handler> Engine<H> {
             Ok(Some(length)) => match Request::parse(octets.get(..length).unwrap_or_default(), &mut slots) {
                 Ok(request) => {
                     let (session, fd) = (&mut entry.session, entry.fd.as_fd());
-                    (handler.handshake(Opening { request, session, fd, writer }), length)
+                    (handler.handshake(Opening { request, session, fd, writer, policy }), length)
                 }
                 Err(error) => (writer.reject(error), length),
             },
@@ -141,7 +143,7 @@ impl<H: Handler> Engine<H> {
             }
         }
         if answer.accepted {
-            self.opened(token, Peer::Server(Connection::server()));
+            self.opened(token, Peer::Server(Connection::server()), answer.agreement);
         } else {
             reactor.counters.refused_handshakes.add(1);
             trace::not_opened(reactor.place, token);
@@ -151,8 +153,12 @@ impl<H: Handler> Engine<H> {
     }
 
     /// The opening handshake is done.
-    pub(crate) fn opened(&mut self, token: Token, peer: Peer) {
+    pub(crate) fn opened(&mut self, token: Token, peer: Peer, agreement: Option<Agreement>) {
         let Self { reactor, handler } = self;
+        let peer = match agreement {
+            Some(agreement) => reactor.agree(peer, agreement),
+            None => peer,
+        };
         let Some(entry) = reactor.slab.get_mut(token) else { return };
         trace::opened(reactor.place, token, peer.is_client());
         entry.peer = Some(peer);

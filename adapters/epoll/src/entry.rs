@@ -1,5 +1,6 @@
 //! What one connection is made of: a slab entry, and more only while it has something unfinished.
 
+use crate::compression::Held;
 use crate::dial::Dial;
 use crate::peer::Peer;
 use crate::pool::{Buffer, Pool};
@@ -66,7 +67,8 @@ impl<S> Links for Slab<Entry<S>> {
     }
 }
 
-/// Facts about a connection, and in the highest octet which of the thread's sets of timeouts holds.
+/// Facts about a connection, in the highest octet which of the thread's sets of timeouts holds, and in the
+/// four bits below which effort at compression.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Flags(u32);
 
@@ -125,6 +127,17 @@ impl Flags {
         self.0 &= !flag.0;
     }
 
+    /// Which of the thread's efforts at compression holds.
+    #[cfg(feature = "deflate")]
+    pub(crate) const fn effort(self) -> u8 {
+        (self.0 >> 20) as u8 & 0x0F
+    }
+
+    #[cfg(feature = "deflate")]
+    pub(crate) const fn set_effort(&mut self, place: u8) {
+        self.0 = self.0 & 0xFF0F_FFFF | (place as u32 & 0x0F) << 20;
+    }
+
     pub(crate) const fn timeouts(self) -> u8 {
         (self.0 >> 24) as u8
     }
@@ -154,11 +167,17 @@ pub(crate) struct Extra {
     pub(crate) output: Queue,
     /// What was offered in a handshake of ours that is not answered.
     pub(crate) dial: Option<Box<Dial>>,
+    /// Codecs and windows.
+    pub(crate) compression: Held,
 }
 
 impl Extra {
     fn is_needed(&self) -> bool {
-        self.rest_len > 0 || self.kind.is_some() || !self.output.is_empty() || self.dial.is_some()
+        self.rest_len > 0
+            || self.kind.is_some()
+            || !self.output.is_empty()
+            || self.dial.is_some()
+            || self.compression.is_needed()
     }
 
     fn clear(&mut self, pool: &mut Pool) {
@@ -168,6 +187,7 @@ impl Extra {
         (self.rest_len, self.message_len, self.kind) = (0, 0, None);
         self.scanner = HeadScanner::new();
         self.dial = None;
+        self.compression = Held::default();
     }
 }
 
@@ -194,6 +214,12 @@ impl Extras {
     #[inline]
     pub(crate) fn get(&mut self, index: u32) -> Option<&mut Extra> {
         self.places.get_mut(index as usize)?.as_deref_mut()
+    }
+
+    /// All that there are.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Extra> {
+        self.places.iter_mut().filter_map(Option::as_deref_mut)
     }
 
     /// The extra of `slot`, made if there is none.

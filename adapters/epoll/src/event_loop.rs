@@ -108,7 +108,8 @@ impl<H: Handler> Loop<H> {
         }
         let listeners = self.listeners.iter().filter_map(Listener::resumes);
         let ending = self.ending.as_ref().map(|ending| ending.until);
-        let surplus = reactor.pool.kept_octets() > KEEP || reactor.extras.has_surplus();
+        let surplus =
+            reactor.pool.kept_octets() > KEEP || reactor.extras.has_surplus() || reactor.codecs.has_surplus();
         let age = surplus.then(|| self.aged.wrapping_add(AGE));
         let ticks = reactor.wheel.next().into_iter().chain(listeners).chain(ending).chain(age);
         ticks.map(clock::until).min()
@@ -204,6 +205,7 @@ impl<H: Handler> Loop<H> {
             self.aged = reactor.now;
             reactor.pool.age(KEEP);
             reactor.extras.age();
+            reactor.codecs.age();
         }
         while let Some(index) = {
             let Reactor { wheel, slab, now, .. } = &mut self.engine.reactor;

@@ -7,12 +7,17 @@
 //! With feature `tracing`, off by default, the life of each connection is told in a few events at debug level:
 //! accepted, opened, timed out, closed with which code and why.
 //!
+//! With feature `deflate`, off by default, connections compress where the configuration says so and the peer agrees
+//! (permessage-deflate, RFC 7692): see `compression`. Feature `zlib-rs` adds another codec for it.
+//!
 //! These parts can be used without the server: a [`poller`] for any descriptors, a [`slab`] whose tokens
 //! never reach a later entry, a timer [`wheel`], a buffer [`pool`], a bounded [`workers`] pool that keeps
 //! order per key, and [`limits`], which says what a machine needs for a wanted number of connections.
 #![cfg(target_os = "linux")]
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "deflate")]
+pub mod compression;
 pub mod limits;
 pub mod poller;
 pub mod pool;
@@ -22,6 +27,9 @@ pub mod workers;
 
 mod accept;
 mod clock;
+#[cfg(not(feature = "deflate"))]
+#[path = "compression/absent.rs"]
+mod compression;
 mod config;
 mod conn;
 mod counters;

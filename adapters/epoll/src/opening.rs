@@ -4,6 +4,7 @@ use crate::pool::{Buffer, Pool};
 use rustix::fd::BorrowedFd;
 use std::fmt;
 use std::net::SocketAddr;
+use tightwire::deflate::{Agreement, Policy};
 use tightwire::handshake::server::{Acceptance, Request, Response, ResponseError, Upgrade};
 use tightwire::handshake::{HandshakeError, OriginPolicy};
 
@@ -13,12 +14,16 @@ pub struct Opening<'a, S> {
     pub(crate) session: &'a mut S,
     pub(crate) fd: BorrowedFd<'a>,
     pub(crate) writer: Writer<'a>,
+    /// What may be agreed on of compression.
+    pub(crate) policy: Option<Policy>,
 }
 
 /// The answer to a request. Only an [`Opening`] makes one.
 #[derive(Debug)]
 pub struct Answer {
     pub(crate) accepted: bool,
+    /// The compression that was agreed on.
+    pub(crate) agreement: Option<Agreement>,
     pub(crate) written: Written,
 }
 
@@ -53,6 +58,14 @@ impl<'a, S> Opening<'a, S> {
         rustix::net::getpeername(self.fd).ok()??.try_into().ok()
     }
 
+    /// The same request, with no compression on the connection though the configuration allows it.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn without_compression(mut self) -> Self {
+        self.policy = None;
+        self
+    }
+
     /// Opens the connection if the request is a proper handshake from an origin that `policy` allows, and
     /// refuses it with the status that says why if not.
     ///
@@ -76,8 +89,23 @@ impl<'a, S> Opening<'a, S> {
             Ok(upgrade) => upgrade,
             Err(error) => return Ok(self.writer.reject(error)),
         };
-        match self.writer.write(|out| upgrade.accept(acceptance, out)) {
-            Ok(written) => Ok(Answer { accepted: true, written }),
+        // What is malformed was refused above, so there is an answer or no offer that can be met.
+        let values = self.request.values("Sec-WebSocket-Extensions");
+        let agreed = self.policy.and_then(|policy| policy.answer(values).ok().flatten());
+        let joined;
+        let mut acceptance = *acceptance;
+        acceptance.extensions = match (acceptance.extensions, &agreed) {
+            (Some(others), Some(agreed)) => {
+                joined = format!("{others}, {}", agreed.header);
+                Some(&joined)
+            }
+            (others, agreed) => others.or(agreed.as_ref().map(|agreed| agreed.header.as_str())),
+        };
+        match self.writer.write(|out| upgrade.accept(&acceptance, out)) {
+            Ok(written) => {
+                let agreement = agreed.map(|agreed| agreed.agreement);
+                Ok(Answer { accepted: true, agreement, written })
+            }
             Err(error) => Err((self, error)),
         }
     }
@@ -111,7 +139,7 @@ impl Writer<'_> {
             .write(|out| response.write(out))
             .or_else(|_| self.write(|out| Response::new(500).write(out)))
             .unwrap_or(Written::Shared(0));
-        Answer { accepted: false, written }
+        Answer { accepted: false, agreement: None, written }
     }
 
     fn write(

@@ -26,6 +26,9 @@ macro_rules! either {
     };
 }
 
+#[cfg(feature = "deflate")]
+pub(crate) use either;
+
 impl Peer {
     pub(crate) const fn is_client(&self) -> bool {
         matches!(self, Self::Client(_))

@@ -4,6 +4,7 @@
 //! protocol is core's, the order of events is the engine's.
 
 use crate::accept::Turnstile;
+use crate::compression::Codecs;
 use crate::config::Config;
 use crate::conn::Conn;
 use crate::counters::Counters;
@@ -33,6 +34,7 @@ pub struct Reactor<S> {
     pub(crate) pool: Pool,
     pub(crate) wheel: Wheel,
     pub(crate) topics: Topics,
+    pub(crate) codecs: Codecs,
     pub(crate) now: Tick,
     /// The shared output, and how much of it is to be sent to `current`.
     pub(crate) out: Buffer,
@@ -74,6 +76,7 @@ impl<S: Default> Reactor<S> {
             pool: Pool::new(config.pool),
             wheel: Wheel::new(now),
             topics: Topics::default(),
+            codecs: Codecs::new(&config),
             now,
             // A control frame, and the head of any frame, must always fit.
             out: Buffer::zeroed(config.output_buffer.max(1024)),
@@ -187,6 +190,7 @@ impl<S> Reactor<S> {
     pub(crate) fn remove(&mut self, token: Token) -> Option<S> {
         self.wheel.disarm(&mut self.slab, token.index());
         self.topics.forget(token);
+        self.give_up_compression(token);
         let mut entry = self.slab.remove(token)?;
         self.extras.release(&mut entry.extra, &mut self.pool);
         if !entry.flags.has(Flags::DIALED) {

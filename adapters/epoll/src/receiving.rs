@@ -213,6 +213,10 @@ impl<H: Handler> Engine<H> {
 
     /// Decodes octets that were kept. They are in a buffer of their own.
     fn decode_rest(&mut self, token: Token) {
+        #[cfg(feature = "deflate")]
+        if !self.inflate_rest(token) {
+            return;
+        }
         let reactor = &mut self.reactor;
         let Some(entry) = reactor.slab.get_mut(token) else { return };
         entry.flags.clear(Flags::UNREAD);
@@ -282,6 +286,8 @@ impl<H: Handler> Engine<H> {
         let Self { reactor, handler } = self;
         let conn = &mut Conn { reactor, token };
         match event {
+            #[cfg(feature = "deflate")]
+            Event::Data(chunk) if chunk.compressed => self.compressed(token, &chunk),
             Event::Data(chunk) if H::CHUNKS => {
                 conn.reactor.counters.messages_received.add(1);
                 let Chunk { kind, payload, first, last, .. } = chunk;
@@ -312,7 +318,7 @@ impl<H: Handler> Engine<H> {
     }
 
     /// Adds a part of a message to what was collected of it.
-    fn collect(&mut self, token: Token, chunk: &Chunk<'_>) {
+    pub(crate) fn collect(&mut self, token: Token, chunk: &Chunk<'_>) {
         let reactor = &mut self.reactor;
         let Some(entry) = reactor.slab.get_mut(token) else { return };
         let left = entry.peer.as_ref().map_or(0, Peer::frame_left);
@@ -340,6 +346,11 @@ impl<H: Handler> Engine<H> {
         let mut buffer = core::mem::take(&mut extra.message);
         let length = core::mem::take(&mut extra.message_len);
         let kind = extra.kind.take().unwrap_or(Kind::Binary);
+        #[cfg(feature = "deflate")]
+        if core::mem::take(&mut extra.compression.is_collected) {
+            self.collected(token, kind, buffer.get(..length).unwrap_or_default());
+            return self.reactor.pool.give(buffer);
+        }
         reactor.counters.messages_received.add(1);
         // Every part was validated on its way in; this only gives the octets their type back.
         let payload = buffer.get_mut(..length).unwrap_or_default();

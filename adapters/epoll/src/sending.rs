@@ -4,6 +4,8 @@
 //! While the event of one connection is handled, its frames collect in the thread's shared output and leave
 //! in one write. Frames for other connections collect in their queues until the end of the turn.
 
+#[cfg(feature = "deflate")]
+use crate::compression::Choice;
 use crate::entry::{Entry, Extras, Flags, NO_EXTRA};
 use crate::peer::Peer;
 use crate::poller::{Interest, Mode};
@@ -76,6 +78,18 @@ impl<S> Reactor<S> {
     /// Sends a whole message.
     #[inline]
     pub(crate) fn send(&mut self, token: Token, message: Message<'_>) -> Result<Sent, Refused> {
+        #[cfg(feature = "deflate")]
+        if self.codecs.is_on()
+            && let Some(sent) = self.send_compressed(token, message, Choice::Worth)
+        {
+            return sent;
+        }
+        self.send_plain(token, message)
+    }
+
+    /// Sends a whole message as it is.
+    #[inline]
+    pub(crate) fn send_plain(&mut self, token: Token, message: Message<'_>) -> Result<Sent, Refused> {
         // The short way: the answer to what is being handled.
         if message.len() <= LARGE
             && self.current == Some(token)
@@ -151,19 +165,11 @@ impl<S> Reactor<S> {
         marked: bool,
         write: impl Fn(&mut Peer, &mut Output<'_>) -> Result<(), SendError>,
     ) -> Result<Sent, Refused> {
-        let Some(entry) = self.slab.get_mut(token) else { return Err(Refused::Gone) };
-        if sendable(entry).is_none() {
+        if self.slab.get_mut(token).and_then(sendable).is_none() {
             return Err(Refused::Gone);
         }
-        let Some(extra) = self.extras.need(&mut entry.extra) else { return Err(Refused::Full) };
-        if marked && extra.output.len() > self.config.mark {
-            // The peer may have read in the meantime: only the socket knows.
-            if !entry.flags.has(Flags::BLOCKED) {
-                self.write_queue(token);
-            }
-            if self.waiting(token) > self.config.mark {
-                return Err(self.refuse(token));
-            }
+        if marked {
+            self.check_mark(token)?;
         }
         let Some(entry) = self.slab.get_mut(token) else { return Err(Refused::Gone) };
         let Some(extra) = self.extras.need(&mut entry.extra) else { return Err(Refused::Full) };
@@ -174,13 +180,28 @@ impl<S> Reactor<S> {
         let octets = out.len();
         extra.output.commit(octets);
         written?;
-        let waiting = extra.output.len();
-        if entry.flags.has(Flags::BLOCKED) {
-            entry.flags.set(Flags::TELL_DRAINED);
-            return Ok(Sent::Buffered(waiting));
+        Ok(self.queued(token))
+    }
+
+    /// Refuses a message if more waits for the connection than the mark allows.
+    pub(crate) fn check_mark(&mut self, token: Token) -> Result<(), Refused> {
+        if self.waiting(token) <= self.config.mark {
+            return Ok(());
+        }
+        // The peer may have read in the meantime: only the socket knows.
+        if self.slab.get(token).is_some_and(|entry| !entry.flags.has(Flags::BLOCKED)) {
+            self.write_queue(token);
+        }
+        if self.waiting(token) > self.config.mark { Err(self.refuse(token)) } else { Ok(()) }
+    }
+
+    /// What became of a message that was put into the queue of a connection.
+    pub(crate) fn queued(&mut self, token: Token) -> Sent {
+        if self.slab.get(token).is_some_and(|entry| entry.flags.has(Flags::BLOCKED)) {
+            return self.buffered(token);
         }
         self.mark_dirty(token);
-        Ok(Sent::Sent)
+        Sent::Sent
     }
 
     /// Whether a payload can be written from where it lies: to the connection that is being handled, as a
@@ -371,7 +392,7 @@ impl<S> Reactor<S> {
 
 /// The machine of a connection on which something may still be sent.
 #[inline]
-fn sendable<S>(entry: &mut Entry<S>) -> Option<&mut Peer> {
+pub(crate) fn sendable<S>(entry: &mut Entry<S>) -> Option<&mut Peer> {
     let over = Flags::LINGERING.or(Flags::DOOMED);
     if entry.flags.has(over) { None } else { entry.peer.as_mut() }
 }

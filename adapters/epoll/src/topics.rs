@@ -3,6 +3,7 @@
 //! Frames of one turn of the reactor are collected by topic and written to each subscriber at once, from the
 //! same memory. Only for a subscriber whose socket is full is anything kept.
 
+use crate::compression::Variants;
 use crate::conn::Conn;
 use crate::entry::Flags;
 use crate::mailbox::{Letter, Owned};
@@ -19,6 +20,9 @@ use tightwire::{Message, Prepared, SendError};
 const BATCH_MAX: usize = 64 * 1024;
 /// For a full socket, what is left of a batch over this is shared rather than copied.
 const SHARE: usize = 4 * 1024;
+
+/// Frames for those whose sockets are full, once somebody has needed them.
+pub(crate) type Shared = Option<Arc<[u8]>>;
 
 /// The topics of one reactor thread.
 #[derive(Default)]
@@ -271,10 +275,14 @@ impl<S> Reactor<S> {
             let frames = core::mem::take(&mut topic.frames);
             // Nobody subscribes or leaves meanwhile: writing calls no handler.
             let subscribers = core::mem::take(&mut topic.subscribers);
-            let mut shared = None;
+            let (mut shared, mut variants) = (None, Variants::default());
             for &token in &subscribers {
-                self.write_frames(token, &batch, frames, &mut shared);
+                match self.variant(token, &batch, &mut variants) {
+                    Some((batch, shared)) => self.write_frames(token, batch, frames, shared),
+                    None => self.write_frames(token, &batch, frames, &mut shared),
+                }
             }
+            variants.give(&mut self.pool);
             if let Some(topic) = self.topics.list.get_mut(index as usize) {
                 topic.subscribers = subscribers;
                 topic.batch = batch;
@@ -288,7 +296,7 @@ impl<S> Reactor<S> {
     }
 
     /// Writes whole frames to one subscriber, behind what it was sent before.
-    fn write_frames(&mut self, token: Token, batch: &[u8], frames: u64, shared: &mut Option<Arc<[u8]>>) {
+    fn write_frames(&mut self, token: Token, batch: &[u8], frames: u64, shared: &mut Shared) {
         if self.current == Some(token) && self.out_len > 0 {
             self.flush(token);
         }
