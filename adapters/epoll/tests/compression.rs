@@ -514,12 +514,13 @@ fn a_slow_reader_is_bounded_by_what_was_written_for_it() {
     let random = noise(200_000);
     let mut echoes = Vec::new();
     client.peer.socket.set_write_timeout(Some(std::time::Duration::from_millis(500))).unwrap();
-    for at in 0..200 {
-        let octets = if at % 10 == 0 { frame(0x82, &random) } else { compressible.clone() };
+    for at in 0_u32..200 {
+        let incompressible = at.is_multiple_of(10);
+        let octets = if incompressible { frame(0x82, &random) } else { compressible.clone() };
         if std::io::Write::write_all(&mut client.peer.socket, &octets).is_err() {
             break;
         }
-        echoes.push(at % 10 == 0);
+        echoes.push(incompressible);
         other.sync();
         let stats = bench.server.stats();
         // What waits, what was read and is held back, and one message.
