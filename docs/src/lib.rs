@@ -9,3 +9,6 @@ pub mod fuzzing {}
 
 #[doc = include_str!("../architecture.md")]
 pub mod architecture {}
+
+#[doc = include_str!("../million.md")]
+pub mod million {}
