@@ -61,7 +61,9 @@ impl fmt::Debug for Alarms {
     }
 }
 
-/// Rings the alarms when they are due. It ends when no connection has one any more.
+/// Rings the alarms when they are due. It ends when no connection has one any more. Dropped before (its runtime
+/// was shut down), it rings all of them: those whose connections live on are set anew, by the alarms of the
+/// thread that the connections are on then.
 pub struct Keeper<T> {
     alarms: Weak<Alarms>,
     timer: T,
@@ -90,6 +92,14 @@ impl<T: Timer + Unpin> Future for Keeper<T> {
                 return Poll::Pending;
             }
         }
+    }
+}
+
+impl<T> Drop for Keeper<T> {
+    fn drop(&mut self) {
+        let Some(alarms) = self.alarms.upgrade() else { return };
+        let rung = alarms.wheel.with(Wheel::abandon);
+        rung.into_iter().for_each(Waker::wake);
     }
 }
 
@@ -129,6 +139,9 @@ impl<R: Runtime> Timer for Alarm<R> {
     fn poll_until(&mut self, cx: &mut Context<'_>, at: Duration) -> Poll<()> {
         if at <= Self::now() {
             return Poll::Ready(());
+        }
+        if self.alarms.as_ref().is_some_and(|alarms| alarms.wheel.with(|wheel| wheel.abandoned)) {
+            *self = Self::default();
         }
         let alarms = self.alarms.get_or_insert_with(R::alarms);
         self.index = alarms.set(self.index, step_after(at), cx.waker());
@@ -205,12 +218,29 @@ struct Wheel {
     passed: u32,
     /// The step that the keeper waits for; [`NONE`] if for none.
     armed: u32,
+    /// The keeper is gone: nothing rings any more.
+    abandoned: bool,
 }
 
 impl Wheel {
     fn new() -> Self {
         let lists = vec![NONE; STEPS as usize].into_boxed_slice();
-        Self { lists, pages: Vec::new(), free: NONE, passed: 0, armed: NONE }
+        Self { lists, pages: Vec::new(), free: NONE, passed: 0, armed: NONE, abandoned: false }
+    }
+
+    /// Rings what is set, and nothing ever after.
+    fn abandon(&mut self) -> Vec<Waker> {
+        self.abandoned = true;
+        let mut rung = Vec::new();
+        for index in 0..(self.pages.len() * PAGE) as u32 {
+            if let Some(entry) = self.entry(index)
+                && entry.state == State::Set
+            {
+                rung.extend(entry.waker.take());
+                self.unlink(index);
+            }
+        }
+        rung
     }
 
     fn entry(&mut self, index: u32) -> Option<&mut Entry> {

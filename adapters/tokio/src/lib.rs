@@ -19,6 +19,14 @@
 //! ```
 //!
 //! Compression (RFC 7692) is off until a configuration turns it on: see `compression`.
+//!
+//! # Timers
+//! Deadlines and keepalive need a runtime with its timer enabled (`enable_time` or `enable_all`), or the first
+//! wait of a connection panics. The connections of a thread share one timer: the first of them to wait spawns
+//! one small task on its runtime, which sets that timer and rings the others' alarms, up to 64 ms late. The task
+//! ends when the thread's last connection is dropped, and it is the only one that this crate spawns. Where a
+//! runtime is shut down and a connection lives on, over a stream that belongs to no runtime, its deadlines move
+//! with it to the runtime that polls it. Where a runtime is kept but not driven, they wait, as its own timers do.
 #![forbid(unsafe_code)]
 
 mod accept;

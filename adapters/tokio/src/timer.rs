@@ -121,4 +121,51 @@ mod tests {
             });
         }
     }
+
+    /// A connection over a stream that belongs to no runtime outlives the runtime that it was made on.
+    #[test]
+    fn alarms_outlive_the_runtime_that_they_were_set_on() {
+        let build = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (first, second) = (build(), build());
+        let mut alarm = Alarm::default();
+        let at = Alarm::now() + Duration::from_millis(100);
+        first.block_on(poll_fn(|cx| {
+            assert!(alarm.poll_until(cx, at).is_pending());
+            Poll::Ready(())
+        }));
+        // It waits on the second one while the first one is shut down.
+        let waiting = second.spawn(async move {
+            poll_fn(|cx| alarm.poll_armed(cx)).await;
+            until(&mut alarm, at).await;
+            assert!(Alarm::now() >= at);
+        });
+        second.block_on(tokio::task::yield_now());
+        drop(first);
+        second
+            .block_on(async { tokio::time::timeout(Duration::from_secs(20), waiting).await })
+            .unwrap()
+            .unwrap();
+    }
+
+    #[test]
+    fn an_alarm_rings_on_another_runtime_than_it_was_set_on() {
+        let build =
+            || tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let (first, second) = (build(), build());
+        for _ in 0..20 {
+            let at = Alarm::now() + Duration::from_millis(1);
+            let set = first.spawn(async move {
+                let mut alarm = Alarm::default();
+                assert!(poll_fn(|cx| Poll::Ready(alarm.poll_until(cx, at))).await.is_pending());
+                alarm
+            });
+            let mut alarm = first.block_on(set).unwrap();
+            let waiting = second.spawn(async move {
+                poll_fn(|cx| alarm.poll_armed(cx)).await;
+                assert!(Alarm::now() >= at);
+            });
+            let limit = async { tokio::time::timeout(Duration::from_secs(20), waiting).await };
+            second.block_on(limit).unwrap().unwrap();
+        }
+    }
 }
