@@ -135,9 +135,6 @@ pub(crate) enum Want {
 /// so many reads without a wait the clock is looked at and the task yields.
 const READS_AT_ONCE: u8 = 32;
 
-/// How many times as large as the octets received the buffer of a message may be.
-const GROWTH: usize = 16;
-
 fn yield_now<X>(cx: &mut Context<'_>) -> Poll<X> {
     cx.waker().wake_by_ref();
     Poll::Pending
@@ -320,7 +317,8 @@ impl<R: Role> Receiving<R> {
         });
         let space = if self.inbox.storage().is_empty() { &mut [] } else { self.inbox.space() };
         let space = if space.is_empty() {
-            self.swap(config, config.pool.take(self.wanted()));
+            let wanted = self.inbox.len() + self.inbox.len() / 2 + 1;
+            self.swap(config, config.pool.take(wanted));
             self.inbox.space()
         } else {
             space
@@ -342,14 +340,6 @@ impl<R: Role> Receiving<R> {
             }
         }
         Poll::Ready(Ok(()))
-    }
-
-    /// The octets of the next buffer: the rest of a frame that has begun should fit, so that it need not move
-    /// again; but memory follows the octets received, whatever is declared.
-    fn wanted(&self) -> usize {
-        let held = self.inbox.len();
-        let whole = usize::try_from(self.inbound.frame_left()).unwrap_or(usize::MAX).saturating_add(held);
-        whole.clamp(held + held / 2 + 1, (held * GROWTH).max(held + held / 2 + 1))
     }
 
     /// Nothing can be done now: gives buffers back and waits for the next deadline. Ready if a deadline was
@@ -489,7 +479,7 @@ impl<R: Role> Receiving<R> {
         } else if length == 0 {
             // The inbox knows that a message has begun, if only with an empty fragment.
             self.swap(config, Box::default());
-        } else if length < held / if held > config.pool.smallest() { GROWTH } else { 4 } {
+        } else if length < held / 4 {
             self.swap(config, vec![0; length].into_boxed_slice());
         }
     }
