@@ -90,7 +90,7 @@ pub fn own() -> std::io::Result<Vec<Contestant>> {
             command: [program.as_str(), "serve", name, "{port}"].map(str::to_owned).to_vec(),
             kind: if is_floor { Kind::Floor } else { Kind::Ours },
             floor,
-            deflates: false,
+            deflates: !is_floor,
             broadcasts: name == "tightwire-epoll",
             shakes_hands: !is_floor,
         }

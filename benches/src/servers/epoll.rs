@@ -2,6 +2,7 @@
 
 use super::Options;
 use std::error::Error;
+use tightwire_epoll::tightwire::deflate::Policy;
 use tightwire_epoll::tightwire::handshake::OriginPolicy;
 use tightwire_epoll::tightwire::handshake::server::Acceptance;
 use tightwire_epoll::tightwire::{Limits, Message};
@@ -41,10 +42,10 @@ impl Handler for Echo {
 }
 
 pub(super) fn serve(options: Options) -> Result<(), Box<dyn Error>> {
+    let mut config = Config::default().with_limits(Limits::DEFAULT.with_message(64 << 20));
     if options.deflate {
-        return Err("tightwire-epoll does not compress".into());
+        config = config.with_compression(Policy::DEFAULT);
     }
-    let config = Config::default().with_limits(Limits::DEFAULT.with_message(64 << 20));
     let builder = Builder::new().config(config).threads(1).listen(options.address);
     let server = builder.start(move |_| Echo { broadcast: options.broadcast })?;
     server.join()?;

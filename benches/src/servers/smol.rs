@@ -5,11 +5,12 @@ use smol::LocalExecutor;
 use std::error::Error;
 use std::rc::Rc;
 use std::sync::Arc;
+use tightwire_smol::tightwire::deflate::Policy;
 use tightwire_smol::{Answer, Config, Limits, Listener, OpenError, OriginPolicy, WebSocket, accept_with};
 
 pub(super) fn serve(options: Options) -> Result<(), Box<dyn Error>> {
-    if options.deflate || options.broadcast {
-        return Err("tightwire-smol does neither compress nor broadcast".into());
+    if options.broadcast {
+        return Err("tightwire-smol does not broadcast".into());
     }
     let executor = Rc::new(LocalExecutor::new());
     // A task of its own: what is run directly is looked at whenever anything happens.
@@ -19,7 +20,11 @@ pub(super) fn serve(options: Options) -> Result<(), Box<dyn Error>> {
 
 async fn accept(options: Options, executor: Rc<LocalExecutor<'static>>) -> Result<(), Box<dyn Error>> {
     let listener = Listener::bind(options.address)?;
-    let config = Arc::new(Config::default().with_limits(Limits::DEFAULT.with_message(64 << 20)));
+    let mut config = Config::default().with_limits(Limits::DEFAULT.with_message(64 << 20));
+    if options.deflate {
+        config = config.with_compression(Policy::DEFAULT);
+    }
+    let config = Arc::new(config);
     loop {
         let (stream, _) = listener.accept().await?;
         let opening = accept_with(stream, config.clone(), &OriginPolicy::Any, |_| Answer::accept());
