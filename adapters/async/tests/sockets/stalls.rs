@@ -181,18 +181,19 @@ fn each_message_that_never_ends_is_given_up() {
 #[test]
 fn a_peer_that_reads_at_last_is_not_blamed_for_what_waited_here() {
     let mut config = config();
-    config.timeouts.progress = millis(500);
+    // Long enough that a busy machine is not taken for a stall.
+    config.timeouts.progress = millis(2000);
     let (config, _) = small(config);
     let peer = |mut peer: Peer| {
         const PINGS: usize = 50_000;
         let mut sender = peer.0.try_clone().unwrap();
         let flood = thread::spawn(move || sender.write_all(&masked(PING, &[0; 120]).repeat(PINGS)));
-        thread::sleep(Duration::from_millis(1000));
+        thread::sleep(Duration::from_millis(3000));
         for _ in 0..PINGS {
             assert_eq!(peer.frame().0, PONG);
         }
         flood.join().unwrap().unwrap();
-        thread::sleep(Duration::from_millis(1500));
+        thread::sleep(Duration::from_millis(3000));
         peer.send_frame(TEXT, b"still here");
         assert_eq!(peer.frame(), (TEXT, b"still here".to_vec()));
         peer.send_frame(CLOSE, b"");
