@@ -22,7 +22,7 @@
 //! ```
 
 use super::error::HandshakeError;
-use super::fields::{self, FEW_HEADERS, Fields, MAX_HEADERS, SOME_HEADERS, Slot, is_header, is_reserved};
+use super::fields::{self, Fields, Slot, is_header, is_reserved};
 use super::head::check_head;
 use super::key::{accept_key, key_of};
 use super::output::whole;
@@ -30,7 +30,7 @@ use super::uri::is_authority;
 use crate::extension::{Extension, Extensions};
 use crate::octet::{is_visible, token};
 use core::fmt;
-use httparse::{EMPTY_HEADER, Error, Status};
+use httparse::{Error, Status};
 
 /// What a client asks for.
 #[derive(Clone, Copy)]
@@ -297,33 +297,23 @@ impl<'b, 'h> Response<'b, 'h> {
     /// more than 128 headers.
     pub fn parse(head: &'b [u8], slots: &'h mut [Slot]) -> Result<Self, AnswerError> {
         check_head(head)?;
-        if slots.len() <= FEW_HEADERS {
-            Self::parse_up_to::<FEW_HEADERS>(head, slots)
-        } else if slots.len() <= SOME_HEADERS {
-            Self::parse_up_to::<SOME_HEADERS>(head, slots)
-        } else {
-            Self::parse_up_to::<MAX_HEADERS>(head, slots)
-        }
-    }
-
-    #[inline(never)] // so that the caller's frame does not hold httparse's headers
-    fn parse_up_to<const N: usize>(head: &'b [u8], slots: &'h mut [Slot]) -> Result<Self, AnswerError> {
-        let mut headers = [EMPTY_HEADER; N];
-        let mut response = httparse::Response::new(&mut headers);
-        let parsed = response.parse(head);
-        // RFC 9110 15: a status is from 100 on
-        let status = response.code.filter(|&status| status >= 100);
-        let (Some(minor_version), Some(status)) = (response.version, status) else {
-            return Err(HandshakeError::InvalidStartLine.into());
-        };
-        match parsed {
-            Ok(Status::Complete(_)) => {}
-            Err(Error::TooManyHeaders) => return Err(HandshakeError::TooManyHeaders.into()),
-            _ => return Err(HandshakeError::InvalidStartLine.into()),
-        }
-        let reason = response.reason.filter(|reason| !reason.is_empty());
-        let reason = reason.unwrap_or_else(|| reason_beyond_ascii(head));
-        Ok(Self { minor_version, status, reason, fields: Fields::note(head, response.headers, slots)? })
+        fields::with_headers(slots.len(), |headers| {
+            let mut response = httparse::Response::new(headers);
+            let parsed = response.parse(head);
+            // RFC 9110 15: a status is from 100 on
+            let status = response.code.filter(|&status| status >= 100);
+            let (Some(minor_version), Some(status)) = (response.version, status) else {
+                return Err(HandshakeError::InvalidStartLine.into());
+            };
+            match parsed {
+                Ok(Status::Complete(_)) => {}
+                Err(Error::TooManyHeaders) => return Err(HandshakeError::TooManyHeaders.into()),
+                _ => return Err(HandshakeError::InvalidStartLine.into()),
+            }
+            let reason = response.reason.filter(|reason| !reason.is_empty());
+            let reason = reason.unwrap_or_else(|| reason_beyond_ascii(head));
+            Ok(Self { minor_version, status, reason, fields: Fields::note(head, response.headers, slots)? })
+        })
     }
 
     /// The status.

@@ -3,6 +3,7 @@
 use super::error::HandshakeError;
 use crate::extension::{Extension, Extensions, InvalidExtension};
 use crate::octet::{is_value, token, trim};
+use httparse::{EMPTY_HEADER, Header};
 
 /// Room for one header. The caller lends an array of them: `[Slot::EMPTY; 64]`.
 ///
@@ -46,17 +47,28 @@ pub(super) struct Fields<'b, 'h> {
     slots: &'h [Slot],
 }
 
-/// How many headers a head may have at most. httparse wants room for them on the stack, 32 octets for each on a
-/// 64-bit machine and 16 on a 32-bit one, so there are as few as the lent slots call for.
-pub(super) const FEW_HEADERS: usize = 16;
-pub(super) const SOME_HEADERS: usize = 64;
-pub(super) const MAX_HEADERS: usize = 128;
+/// Lends `parse` room for the headers of a head that may have as many as `slots`, and 128 at most.
+///
+/// httparse wants that room on the stack, 32 octets for each header on a 64-bit machine and 16 on a 32-bit one, so it is
+/// no larger than it has to be.
+pub(super) fn with_headers<'b, T>(slots: usize, parse: impl FnOnce(&mut [Header<'b>]) -> T) -> T {
+    match slots {
+        0..=16 => with_room::<16, T>(parse),
+        17..=64 => with_room::<64, T>(parse),
+        _ => with_room::<128, T>(parse),
+    }
+}
+
+#[inline(never)] // so that the frame of a caller with few slots does not hold the room for many
+fn with_room<'b, const N: usize, T>(parse: impl FnOnce(&mut [Header<'b>]) -> T) -> T {
+    parse(&mut [EMPTY_HEADER; N])
+}
 
 impl<'b, 'h> Fields<'b, 'h> {
     /// Notes in the lent slots where the headers lie that httparse has found in `head`.
     pub(super) fn note(
         head: &'b [u8],
-        headers: &[httparse::Header<'b>],
+        headers: &[Header<'b>],
         slots: &'h mut [Slot],
     ) -> Result<Self, HandshakeError> {
         let slots = slots.get_mut(..headers.len()).ok_or(HandshakeError::TooManyHeaders)?;

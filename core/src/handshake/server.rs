@@ -4,7 +4,7 @@
 //! [`Response`]. [`Request::check`] knows WebSocket.
 
 use super::error::HandshakeError;
-use super::fields::{self, FEW_HEADERS, Fields, MAX_HEADERS, SOME_HEADERS, Slot, is_header, is_reserved};
+use super::fields::{self, Fields, Slot, is_header, is_reserved};
 use super::head::check_head;
 use super::key::{AcceptKey, accept_key, parse_key};
 use super::origin::OriginPolicy;
@@ -14,7 +14,7 @@ use super::start_line::absolute;
 use super::uri::is_authority;
 use crate::extension::{Extension, Extensions};
 use crate::octet::{split_before, split_once, token};
-use httparse::{EMPTY_HEADER, Error, Status};
+use httparse::{Error, Status};
 
 /// An HTTP/1.1 request whose head is well-formed. Text and values borrow from the head.
 #[derive(Clone, Copy, Debug)]
@@ -35,29 +35,20 @@ impl<'b, 'h> Request<'b, 'h> {
     /// 128 headers (431).
     pub fn parse(head: &'b [u8], slots: &'h mut [Slot]) -> Result<Self, HandshakeError> {
         check_head(head)?;
-        if slots.len() <= FEW_HEADERS {
-            Self::parse_up_to::<FEW_HEADERS>(head, slots)
-        } else if slots.len() <= SOME_HEADERS {
-            Self::parse_up_to::<SOME_HEADERS>(head, slots)
-        } else {
-            Self::parse_up_to::<MAX_HEADERS>(head, slots)
-        }
-    }
-
-    #[inline(never)] // so that the caller's frame does not hold httparse's headers
-    fn parse_up_to<const N: usize>(head: &'b [u8], slots: &'h mut [Slot]) -> Result<Self, HandshakeError> {
-        let mut headers = [EMPTY_HEADER; N];
-        let mut request = httparse::Request::new(&mut headers);
-        match (request.parse(head), request.version) {
-            // RFC 9110 15.6.6: 505 for a version that is not supported; httparse knows 1.0 and 1.1 only
-            (Err(Error::Version), _) | (_, Some(0)) => Err(HandshakeError::UnsupportedHttpVersion),
-            (Ok(Status::Complete(_)), _) => Ok(()),
-            (Err(Error::TooManyHeaders), _) => Err(HandshakeError::TooManyHeaders),
-            _ => Err(HandshakeError::InvalidStartLine),
-        }?;
-        let fields = Fields::note(head, request.headers, slots)?;
-        let (method, target) = request.method.zip(request.path).ok_or(HandshakeError::InvalidStartLine)?;
-        Ok(Self { method, target, fields })
+        fields::with_headers(slots.len(), |headers| {
+            let mut request = httparse::Request::new(headers);
+            match (request.parse(head), request.version) {
+                // RFC 9110 15.6.6: 505 for a version that is not supported; httparse knows 1.0 and 1.1 only
+                (Err(Error::Version), _) | (_, Some(0)) => Err(HandshakeError::UnsupportedHttpVersion),
+                (Ok(Status::Complete(_)), _) => Ok(()),
+                (Err(Error::TooManyHeaders), _) => Err(HandshakeError::TooManyHeaders),
+                _ => Err(HandshakeError::InvalidStartLine),
+            }?;
+            let fields = Fields::note(head, request.headers, slots)?;
+            let (method, target) =
+                request.method.zip(request.path).ok_or(HandshakeError::InvalidStartLine)?;
+            Ok(Self { method, target, fields })
+        })
     }
 
     /// The method, such as `GET`.
