@@ -5,30 +5,15 @@
 #![no_std]
 #![no_main]
 
+#[path = "../panic.rs"]
+mod panic;
+
 use core::hint::black_box;
 use embedded_io::ErrorKind;
 use tightwire_embedded::{
     Client, CloseCode, Connection, Incoming, Inflation, Inline, Kind, Opening, Received, Role, blocking,
     deflate::{Agreement, Deflate, Deflater, History, Inflate, Inflater, Level, Options, Terms, WindowBits},
 };
-
-#[cfg(not(feature = "find"))]
-#[allow(unsafe_code)] // a call of what does not exist: the linker's error is the message
-#[panic_handler]
-fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    unsafe extern "C" {
-        fn a_panic_can_be_reached() -> !;
-    }
-    unsafe { a_panic_can_be_reached() }
-}
-
-#[cfg(feature = "find")]
-#[panic_handler]
-fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    loop {
-        core::hint::spin_loop();
-    }
-}
 
 /// A transport that the compiler knows nothing of. It ends after so many reads.
 #[derive(Clone, Copy)]

@@ -4,6 +4,9 @@
 #![no_std]
 #![no_main]
 
+#[path = "../panic.rs"]
+mod panic;
+
 use core::hint::black_box;
 use tightwire::deflate::{
     Agreement, Collector, Deflate, Deflater, Flush, History, Inflate, Inflater, Inflating, Level, Options,
@@ -16,24 +19,6 @@ use tightwire::{
     Client, CloseCode, CloseFrame, Connection, Deadlines, Event, Inbox, Kind, Limits, Output, Prepared, Role,
     Server, Step, Text, Timeouts, Violation, close, frame, mask, utf8,
 };
-
-#[cfg(not(feature = "find"))]
-#[allow(unsafe_code)] // a call of what does not exist: the linker's error is the message
-#[panic_handler]
-fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    unsafe extern "C" {
-        fn a_panic_can_be_reached() -> !;
-    }
-    unsafe { a_panic_can_be_reached() }
-}
-
-#[cfg(feature = "find")]
-#[panic_handler]
-fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    loop {
-        core::hint::spin_loop();
-    }
-}
 
 /// What the C library starts. 42 says that it ran to its end.
 #[allow(unsafe_code)] // the name is all that the start of a C program knows
