@@ -8,26 +8,13 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use support::example;
-use tightwire_epoll::tightwire::handshake::server::{Acceptance, Request};
-use tightwire_epoll::tightwire::handshake::{OriginPolicy, Slot};
+use tightwire_epoll::tightwire::handshake::server::Acceptance;
 use tightwire_epoll::tightwire::mask;
 
 /// Accepts one connection and its handshake; gives what was asked for.
 fn accept(listener: &TcpListener) -> (TcpStream, String) {
     let (mut socket, _) = listener.accept().unwrap();
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        let mut octet = [0];
-        socket.read_exact(&mut octet).unwrap();
-        head.extend(octet);
-    }
-    let mut slots = [Slot::EMPTY; 16];
-    let request = Request::parse(&head, &mut slots).unwrap();
-    let mut response = [0; 512];
-    let upgrade = request.check(&OriginPolicy::Any).unwrap();
-    let length = upgrade.accept(&Acceptance::default(), &mut response).unwrap();
-    socket.write_all(&response[..length]).unwrap();
-    let target = request.target().to_owned();
+    let target = support::accept(&mut socket, &Acceptance::default());
     (socket, target)
 }
 

@@ -579,7 +579,6 @@ fn clients_offer_it_when_they_are_told_to() {
 
 #[test]
 fn an_answer_that_does_not_fit_fails_the_client() {
-    use std::io::{Read, Write};
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let (failures, failed) = mpsc::channel();
@@ -589,21 +588,9 @@ fn an_answer_that_does_not_fit_fails_the_client() {
         reactor.connect(address, None, &Offer::new("example", "/"), 0).unwrap();
     });
     let (mut socket, _) = listener.accept().unwrap();
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        let mut octet = [0];
-        socket.read_exact(&mut octet).unwrap();
-        head.extend(octet);
-    }
-    use tightwire_epoll::tightwire::handshake::Slot;
-    use tightwire_epoll::tightwire::handshake::server::Request;
-    let mut slots = [Slot::EMPTY; 16];
-    let upgrade = Request::parse(&head, &mut slots).unwrap().check(&OriginPolicy::Any).unwrap();
     // RFC 7692 7.1.1.1: server_no_context_takeover was offered, so it must be in the answer
     let acceptance = Acceptance { extensions: Some("permessage-deflate"), ..Acceptance::default() };
-    let mut response = [0; 512];
-    let length = upgrade.accept(&acceptance, &mut response).unwrap();
-    socket.write_all(&response[..length]).unwrap();
+    support::accept(&mut socket, &acceptance);
     let saw = failed.recv().unwrap();
     assert!(matches!(saw, Saw::Failed(tightwire_epoll::ConnectError::Compression(_))), "{saw:?}");
     assert_eq!(on(&client, |reactor| reactor.windows()), 0);

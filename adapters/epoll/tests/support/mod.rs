@@ -8,8 +8,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 use tightwire_epoll::tightwire::deadline::Timeout;
-use tightwire_epoll::tightwire::handshake::OriginPolicy;
-use tightwire_epoll::tightwire::handshake::server::{Acceptance, Response};
+use tightwire_epoll::tightwire::handshake::server::{Acceptance, Request, Response};
+use tightwire_epoll::tightwire::handshake::{OriginPolicy, Slot};
 use tightwire_epoll::tightwire::{CloseCode, Message, mask};
 use tightwire_epoll::{
     Answer, Builder, Cause, Closed, Config, Conn, ConnectError, Handler, Opening, Sent, Server, Stats, Token,
@@ -306,4 +306,21 @@ impl Drop for Process {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// Answers the opening handshake of a client; gives what it asked for.
+pub(crate) fn accept(socket: &mut TcpStream, acceptance: &Acceptance<'_>) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut octet = [0];
+        socket.read_exact(&mut octet).unwrap();
+        head.extend(octet);
+    }
+    let mut slots = [Slot::EMPTY; 16];
+    let request = Request::parse(&head, &mut slots).unwrap();
+    let mut response = [0; 512];
+    let upgrade = request.check(&OriginPolicy::Any).unwrap();
+    let length = upgrade.accept(acceptance, &mut response).unwrap();
+    socket.write_all(&response[..length]).unwrap();
+    request.target().to_owned()
 }
