@@ -8,6 +8,7 @@ use smol::LocalExecutor;
 use std::error::Error;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::thread;
 use tightwire_smol as adapter;
@@ -39,18 +40,26 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn serve(listener: Listener, compression: Compression) -> io::Result<()> {
     // One configuration for all connections of the thread, so that they share one pool of buffers.
     let config = Arc::new(compression.config(Config::default().with_limits(LIMITS)));
-    let executor = LocalExecutor::new();
-    smol::block_on(executor.run(async {
-        loop {
-            let (stream, _) = listener.accept().await?;
-            // Any origin: an echo server has no secrets that another page could ask for.
-            let opening = accept_with(stream, config.clone(), &OriginPolicy::Any, |request| {
-                // Browsers drop a connection that asked for subprotocols and got none.
-                Answer::accept().with_protocol(request.protocols().next())
-            });
-            executor.spawn(echo(opening)).detach();
-        }
-    }))
+    let executor = Rc::new(LocalExecutor::new());
+    // A task of its own: a future that is run directly is polled whenever anything happens.
+    let accepting = executor.spawn(accept(listener, config, executor.clone()));
+    smol::block_on(executor.run(accepting))
+}
+
+async fn accept(
+    listener: Listener,
+    config: Arc<Config>,
+    executor: Rc<LocalExecutor<'static>>,
+) -> io::Result<()> {
+    loop {
+        let (stream, _) = listener.accept().await?;
+        // Any origin: an echo server has no secrets that another page could ask for.
+        let opening = accept_with(stream, config.clone(), &OriginPolicy::Any, |request| {
+            // Browsers drop a connection that asked for subprotocols and got none.
+            Answer::accept().with_protocol(request.protocols().next())
+        });
+        executor.spawn(echo(opening)).detach();
+    }
 }
 
 /// Takes the handshake as a future, so that a connection that idles holds nothing of it.
