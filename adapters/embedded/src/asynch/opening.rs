@@ -21,7 +21,8 @@ pub type Connected<'o, IO, K, B, C> =
 
 /// Accepts a connection from an allowed origin, as a server, without a look at the request: see [`accept_with`].
 ///
-/// Not cancel safe: what the peer has sent is lost with a dropped future.
+/// Not cancel safe: with a dropped future what the peer has sent is lost, and a part of our head may be on the wire. A
+/// lent transport is to be ended then, not used again.
 ///
 /// # Errors
 /// As [`accept_with`].
@@ -35,7 +36,8 @@ pub async fn accept<IO: Read + Write, B: Storage, C: Timer>(
 /// Reads a request, lets `decide` answer it, and opens the connection if it was accepted. Every request that is not is
 /// answered with the HTTP status that says why.
 ///
-/// Not cancel safe: what the peer has sent is lost with a dropped future.
+/// Not cancel safe: with a dropped future what the peer has sent is lost, and a part of our head may be on the wire. A
+/// lent transport is to be ended then, not used again.
 ///
 /// # Errors
 /// [`OpenError::Request`], [`OpenError::Refused`], [`OpenError::Response`], [`OpenError::Timeout`],
@@ -59,7 +61,8 @@ pub async fn accept_with<IO: Read + Write, B: Storage, C: Timer>(
 /// Opens a connection as a client: sends `offer`, verifies the answer, and gives the subprotocol that the server chose.
 /// The nonce is drawn from `keys`.
 ///
-/// Not cancel safe: what the peer has sent is lost with a dropped future.
+/// Not cancel safe: with a dropped future what the peer has sent is lost, and a part of our head may be on the wire. A
+/// lent transport is to be ended then, not used again.
 ///
 /// # Errors
 /// As [`connect_with`].
@@ -74,7 +77,8 @@ pub async fn connect<'o, IO: Read + Write, B: Storage, C: Timer, K: KeySource>(
 /// As [`connect`], with a look at the response, whatever it is: the headers of an accepted connection, where a redirect
 /// leads to.
 ///
-/// Not cancel safe: what the peer has sent is lost with a dropped future.
+/// Not cancel safe: with a dropped future what the peer has sent is lost, and a part of our head may be on the wire. A
+/// lent transport is to be ended then, not used again.
 ///
 /// # Errors
 /// [`OpenError::Offer`], [`OpenError::Answer`], [`OpenError::Timeout`], [`OpenError::Ended`] or [`OpenError::Io`].

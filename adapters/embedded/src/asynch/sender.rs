@@ -67,7 +67,9 @@ impl<IO: Write, R: Role, O: Memory, C: Timer> Sender<'_, IO, R, O, C> {
     /// works in memory that the caller lends to it, on the terms that were agreed on. Whether a message is worth it is
     /// for the caller to say; most under 100 octets are not.
     ///
-    /// Not cancel safe: a message that was begun cannot be gone on with, because the codec was let go.
+    /// Not cancel safe: a message that was begun cannot be gone on with. It stays open
+    /// ([`WebSocket::open_message`](super::WebSocket::open_message)), so that other messages are refused and only
+    /// control frames and a Close can follow; the codec holds it until it is taken back.
     ///
     /// # Errors
     /// As [`feed`](Self::feed), and [`Error::Caller`] if no compression was agreed on, or not on these terms.
