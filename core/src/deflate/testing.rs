@@ -1,7 +1,9 @@
-//! What the tests of both codecs share: octets worth compressing, and other implementations as oracles.
+//! What the tests of all codecs share: octets worth compressing, calls in any cut of input and output, and other
+//! implementations as oracles.
 
+use super::codec::{Coded, Status};
 use proptest::prelude::*;
-use std::vec::Vec;
+use std::{vec, vec::Vec};
 
 /// The four octets that a sender cuts off and a receiver adds. RFC 7692 7.2.1.
 pub(super) const TAIL: [u8; 4] = [0x00, 0x00, 0xFF, 0xFF];
@@ -58,6 +60,54 @@ pub(super) fn octets(most: usize) -> impl Strategy<Value = Vec<u8>> {
 const TEXT: &str = "{\"type\":\"message\",\"user\":\"ada\",\"text\":\"the quick brown fox\",\"at\":1700000000,\"room\":42, \
     \"tags\":[\"one\",\"two\",\"three\"],\"seen\":true,\"next\":null,\"and so on and so forth until the end of it\"}";
 
+/// A message through a codec, in stretches of input and of output of the given sizes, over and over.
+///
+/// `call` is one call of the codec, told whether its input ends the message.
+pub(super) fn drive<E>(
+    message: &[u8],
+    inputs: &[usize],
+    outputs: &[usize],
+    mut call: impl FnMut(&[u8], &mut [u8], bool) -> Result<Coded, E>,
+) -> Result<Vec<u8>, E> {
+    let mut all = Vec::new();
+    let mut inputs = inputs.iter().copied().cycle();
+    let mut outputs = outputs.iter().copied().cycle();
+    let mut at = 0;
+    let mut end = inputs.next().unwrap().min(message.len());
+    let mut fault_is_next = false;
+    loop {
+        // What is behind the output must not be touched.
+        let room = outputs.next().unwrap();
+        let mut output = vec![0; room];
+        let last = end == message.len();
+        let coded = call(&message[at..end], &mut output, last)?;
+        assert!(!fault_is_next, "output was left over, but not for a fault");
+        all.extend_from_slice(&output[..coded.produced]);
+        at += coded.consumed;
+        match coded.status {
+            Status::NeedInput => {
+                assert!(!last && at == end, "all input is consumed");
+                end = (end + inputs.next().unwrap()).min(message.len());
+            }
+            // The good octets come before the fault.
+            Status::NeedOutput => {
+                fault_is_next = coded.produced < room;
+                assert!(!fault_is_next || coded.produced > 0);
+            }
+            Status::End => {
+                assert_eq!(at, message.len());
+                return Ok(all);
+            }
+        }
+    }
+}
+
+/// Sizes of stretches: none, some octets, many.
+pub(super) fn sizes() -> impl Strategy<Value = Vec<usize>> {
+    proptest::collection::vec(prop_oneof![0..4usize, 0..40usize, 0..5000usize], 1..6)
+        .prop_filter("must go on", |sizes| sizes.iter().any(|&size| size > 0))
+}
+
 /// The messages of one connection as zlib writes them, without their tails. 9 to 15 window bits.
 pub(super) fn zlib_deflate(
     messages: &[Vec<u8>],
@@ -70,13 +120,13 @@ pub(super) fn zlib_deflate(
         if !takeover {
             stream.reset();
         }
-        let mut out = std::vec![0; message.len() + message.len() / 8 + 64];
+        let mut out = vec![0; message.len() + message.len() / 8 + 64];
         let before = stream.total_out();
         stream.compress(message, &mut out, zlib_rs::DeflateFlush::SyncFlush).unwrap();
         out.truncate((stream.total_out() - before) as usize);
         // zlib writes nothing when nothing has come since the last flush.
         if out.is_empty() {
-            return std::vec![0];
+            return vec![0];
         }
         assert!(out.ends_with(&TAIL));
         out.truncate(out.len() - 4);
@@ -94,7 +144,7 @@ pub(super) fn zlib_inflate(messages: &[Vec<u8>], window_bits: u8, takeover: bool
         }
         let mut whole = message.clone();
         whole.extend(TAIL);
-        let mut out = std::vec![0; 1 << 18];
+        let mut out = vec![0; 1 << 18];
         let before = (stream.total_in(), stream.total_out());
         stream.decompress(&whole, &mut out, zlib_rs::InflateFlush::SyncFlush).ok()?;
         if (stream.total_in() - before.0) as usize != whole.len() {

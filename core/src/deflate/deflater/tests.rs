@@ -2,7 +2,8 @@ use super::*;
 use crate::deflate::codec::Decompress;
 use crate::deflate::history::History;
 use crate::deflate::inflater::{Inflate, Inflater};
-use crate::deflate::testing;
+use crate::deflate::testing::{self, sizes};
+use core::convert::Infallible;
 use proptest::prelude::*;
 use std::{boxed::Box, vec, vec::Vec};
 
@@ -40,32 +41,12 @@ impl Sender {
 
     /// A message in stretches of the given sizes, over and over, each flushed in this way.
     fn message(&mut self, message: &[u8], inputs: &[usize], outputs: &[usize], flush: Flush) -> Vec<u8> {
-        let mut all = Vec::new();
-        let mut inputs = inputs.iter().copied().cycle();
-        let mut outputs = outputs.iter().copied().cycle();
-        let mut at = 0;
-        let mut end = inputs.next().unwrap().min(message.len());
-        loop {
-            let room = outputs.next().unwrap();
-            let mut output = vec![0; room];
-            let last = end == message.len();
+        let deflated = testing::drive(message, inputs, outputs, |input, output, last| {
             let flush = if last { Flush::Last } else { flush };
-            let coded = self.codec().compress(&message[at..end], &mut output, flush);
-            all.extend_from_slice(&output[..coded.produced]);
-            at += coded.consumed;
-            match coded.status {
-                Status::NeedInput => {
-                    assert!(!last && at == end, "all input is consumed");
-                    end = (end + inputs.next().unwrap()).min(message.len());
-                }
-                Status::NeedOutput => assert_eq!(coded.produced, room, "the output is full"),
-                Status::End => {
-                    assert_eq!(at, message.len());
-                    assert!(!self.deflater.is_within_message());
-                    return all;
-                }
-            }
-        }
+            Ok::<_, Infallible>(self.codec().compress(input, output, flush))
+        });
+        assert!(!self.deflater.is_within_message());
+        deflated.unwrap()
     }
 
     fn whole(&mut self, message: &[u8]) -> Vec<u8> {
@@ -325,11 +306,6 @@ fn messages_much_longer_than_the_buffer() {
             }
         }
     }
-}
-
-fn sizes() -> impl Strategy<Value = Vec<usize>> {
-    proptest::collection::vec(prop_oneof![0..4usize, 0..40usize, 0..5000usize], 1..6)
-        .prop_filter("must go on", |sizes| sizes.iter().any(|&size| size > 0))
 }
 
 proptest! {

@@ -1,6 +1,6 @@
 use super::*;
 use crate::deflate::terms::WindowBits;
-use crate::deflate::testing::{self, BitWriter};
+use crate::deflate::testing::{self, BitWriter, sizes};
 use proptest::prelude::*;
 use std::{boxed::Box, vec, vec::Vec};
 
@@ -27,40 +27,12 @@ impl Receiver {
 
     /// A message in stretches of the given sizes, over and over.
     fn message(&mut self, payload: &[u8], inputs: &[usize], outputs: &[usize]) -> Result<Vec<u8>, Violation> {
-        let mut all = Vec::new();
-        let mut inputs = inputs.iter().copied().cycle();
-        let mut outputs = outputs.iter().copied().cycle();
-        let mut at = 0;
-        let mut end = inputs.next().unwrap().min(payload.len());
-        let mut fault_is_next = false;
-        loop {
-            // What is behind the output must not be touched.
-            let room = outputs.next().unwrap();
-            let mut output = vec![0; room];
-            let last = end == payload.len();
-            let mut codec =
-                Inflate::new(&mut self.inflater, &mut self.history, &mut self.window, self.terms).unwrap();
-            let coded = codec.decompress(&payload[at..end], &mut output, last)?;
-            assert!(!fault_is_next, "output was left over, but not for a fault");
-            all.extend_from_slice(&output[..coded.produced]);
-            at += coded.consumed;
-            match coded.status {
-                Status::NeedInput => {
-                    assert!(!last && at == end, "all input is consumed");
-                    end = (end + inputs.next().unwrap()).min(payload.len());
-                }
-                // The good octets come before the fault.
-                Status::NeedOutput => {
-                    fault_is_next = coded.produced < room;
-                    assert!(!fault_is_next || coded.produced > 0);
-                }
-                Status::End => {
-                    assert_eq!(at, payload.len());
-                    assert!(!self.inflater.is_within_message());
-                    return Ok(all);
-                }
-            }
-        }
+        let Self { inflater, history, window, terms } = self;
+        let inflated = testing::drive(payload, inputs, outputs, |input, output, last| {
+            Inflate::new(inflater, history, window, *terms).unwrap().decompress(input, output, last)
+        });
+        assert!(!inflater.is_within_message());
+        inflated
     }
 
     fn whole(&mut self, payload: &[u8]) -> Result<Vec<u8>, Violation> {
@@ -319,11 +291,6 @@ fn too_small_a_window() {
     let short = &mut receiver.window[..511];
     let refused = Inflate::new(&mut receiver.inflater, &mut receiver.history, short, receiver.terms);
     assert_eq!(refused.err(), Some(MemoryTooSmall));
-}
-
-fn sizes() -> impl Strategy<Value = Vec<usize>> {
-    proptest::collection::vec(prop_oneof![0..4usize, 0..40usize, 0..5000usize], 1..6)
-        .prop_filter("must go on", |sizes| sizes.iter().any(|&size| size > 0))
 }
 
 proptest! {

@@ -1,5 +1,6 @@
 use super::*;
-use crate::deflate::testing::{self, octets};
+use crate::deflate::testing::{self, octets, sizes};
+use core::convert::Infallible;
 use proptest::prelude::*;
 use std::{vec, vec::Vec};
 
@@ -10,26 +11,15 @@ fn terms(bits: u8, takeover: bool) -> Terms {
 fn deflate(
     deflater: &mut ZlibDeflater,
     message: &[u8],
-    inputs: usize,
-    outputs: usize,
+    inputs: &[usize],
+    outputs: &[usize],
     flush: Flush,
 ) -> Vec<u8> {
-    let (mut all, mut pieces) = (Vec::new(), message.chunks(inputs).peekable());
-    loop {
-        let mut piece = pieces.next().unwrap_or_default();
-        let flush = if pieces.peek().is_none() { Flush::Last } else { flush };
-        loop {
-            let mut output = vec![0; outputs];
-            let coded = deflater.compress(piece, &mut output, flush);
-            all.extend_from_slice(&output[..coded.produced]);
-            piece = &piece[coded.consumed..];
-            match coded.status {
-                Status::NeedOutput => assert_eq!(coded.produced, outputs),
-                Status::NeedInput => break assert!(piece.is_empty() && flush != Flush::Last),
-                Status::End => return all,
-            }
-        }
-    }
+    let deflated = testing::drive(message, inputs, outputs, |input, output, last| {
+        let flush = if last { Flush::Last } else { flush };
+        Ok::<_, Infallible>(deflater.compress(input, output, flush))
+    });
+    deflated.unwrap()
 }
 
 struct Receiver(ZlibInflater, History, Vec<u8>, Terms);
@@ -39,23 +29,11 @@ impl Receiver {
         Self(ZlibInflater::new(), History::new(), vec![0xEE; terms.window().octets()], terms)
     }
 
-    fn message(&mut self, payload: &[u8], inputs: usize, outputs: usize) -> Result<Vec<u8>, Violation> {
-        let (mut all, mut at, mut end) = (Vec::new(), 0, inputs.min(payload.len()));
-        loop {
-            let mut output = vec![0; outputs];
-            let mut codec = ZlibInflate::new(&mut self.0, &mut self.1, &mut self.2, self.3).unwrap();
-            let coded = codec.decompress(&payload[at..end], &mut output, end == payload.len())?;
-            all.extend_from_slice(&output[..coded.produced]);
-            at += coded.consumed;
-            match coded.status {
-                Status::NeedInput => {
-                    assert!(at == end && end < payload.len());
-                    end = (end + inputs).min(payload.len());
-                }
-                Status::NeedOutput => assert!(coded.produced > 0),
-                Status::End => return Ok(all),
-            }
-        }
+    fn message(&mut self, payload: &[u8], inputs: &[usize], outputs: &[usize]) -> Result<Vec<u8>, Violation> {
+        let Self(inflater, history, window, terms) = self;
+        testing::drive(payload, inputs, outputs, |input, output, last| {
+            ZlibInflate::new(inflater, history, window, *terms).unwrap().decompress(input, output, last)
+        })
     }
 }
 
@@ -79,16 +57,16 @@ fn the_examples_of_the_rfc() {
                 &last,
                 &[0xf2, 0x48, 0x05, 0x00, 0x00, 0x00, 0xff, 0xff, 0xca, 0xc9, 0xc9, 0x07, 0x00],
             ] {
-                assert_eq!(receiver.message(payload, inputs, outputs).as_deref(), Ok(&b"Hello"[..]));
-                let second = receiver.message(&again, inputs, outputs);
+                assert_eq!(receiver.message(payload, &[inputs], &[outputs]).as_deref(), Ok(&b"Hello"[..]));
+                let second = receiver.message(&again, &[inputs], &[outputs]);
                 assert_eq!(second.ok(), takeover.then(|| b"Hello".to_vec()));
             }
             let both = [&last[..7], &again].concat();
-            assert_eq!(receiver.message(&both, inputs, outputs).as_deref(), Ok(&b"HelloHello"[..]));
-            assert_eq!(receiver.message(&[0], inputs, outputs).as_deref(), Ok(&b""[..]));
+            assert_eq!(receiver.message(&both, &[inputs], &[outputs]).as_deref(), Ok(&b"HelloHello"[..]));
+            assert_eq!(receiver.message(&[0], &[inputs], &[outputs]).as_deref(), Ok(&b""[..]));
             // RFC 7692 7.2.1: it must end at the end of a block
             for bad in [&b""[..], &[0xff; 5], &[0xf2, 0x48, 0xcd], &[0x00, 0x05, 0x00, 0xfa, 0xff, 0x48]] {
-                assert!(receiver.message(bad, inputs, outputs).is_err(), "{bad:x?}");
+                assert!(receiver.message(bad, &[inputs], &[outputs]).is_err(), "{bad:x?}");
             }
         }
     }
@@ -103,7 +81,7 @@ fn what_is_taken_back_is_forgotten() {
     for text in texts {
         let mut output = [0; 64];
         if let Some(length) = deflater.message(text.as_bytes(), &mut output) {
-            assert_eq!(receiver.message(&output[..length], 9, 9).as_deref(), Ok(text.as_bytes()));
+            assert_eq!(receiver.message(&output[..length], &[9], &[9]).as_deref(), Ok(text.as_bytes()));
         }
     }
 }
@@ -117,16 +95,16 @@ proptest! {
         level in 1u8..=9,
         bits in 9u8..=15,
         takeover in any::<bool>(),
-        inputs in 1usize..4000,
-        outputs in prop_oneof![1usize..80, 80usize..4000],
+        inputs in sizes(),
+        outputs in sizes(),
         flush in prop::sample::select(vec![Flush::No, Flush::Sync]),
     ) {
         let mut deflater = ZlibDeflater::new(level, terms(bits, takeover)).unwrap();
         let mut receiver = Receiver::new(terms(bits, takeover));
         let payloads: Vec<_> =
-            messages.iter().map(|message| deflate(&mut deflater, message, inputs, outputs, flush)).collect();
+            messages.iter().map(|message| deflate(&mut deflater, message, &inputs, &outputs, flush)).collect();
         for (message, payload) in messages.iter().zip(&payloads) {
-            prop_assert_eq!(&receiver.message(payload, outputs, inputs), &Ok(message.clone()));
+            prop_assert_eq!(&receiver.message(payload, &outputs, &inputs), &Ok(message.clone()));
         }
         prop_assert_eq!(testing::zlib_inflate(&payloads, bits, takeover), Some(messages));
     }
