@@ -1,5 +1,7 @@
 //! Both halves of a connection: automatic replies and the closing handshake.
 
+mod resting;
+
 use crate::close::CloseFrame;
 use crate::deflate::{Agreement, Compress, Flush};
 use crate::error::{SendError, Violation};
@@ -12,10 +14,11 @@ use crate::outbound::{Masker, Outbound};
 use crate::output::Output;
 use crate::prepared::Prepared;
 use crate::role::{Client, KeySource, Role, Server};
+pub use resting::Resting;
 
 /// A WebSocket connection after its opening handshake: both halves, which answer each other's needs.
 ///
-/// It holds no buffer, clock or socket: a server is 32 octets.
+/// It holds no buffer, clock or socket: a server is 32 octets, and 3 while it is [at rest](Self::rest).
 #[derive(Debug)]
 pub struct Connection<R> {
     inbound: Inbound<R>,

@@ -112,6 +112,17 @@ impl<R: Role> Inbound<R> {
         Self { compression: Some(terms), ..self }
     }
 
+    /// A half between two messages, on these terms.
+    pub(crate) const fn between(compression: Option<Terms>) -> Self {
+        Self { compression, ..Self::new() }
+    }
+
+    /// Whether nothing but the terms is worth keeping.
+    pub(crate) const fn is_between(&self) -> bool {
+        // After a message everything else stands as it stood before the first.
+        matches!(self.status, Status::Open) && self.message.0 == 0
+    }
+
     /// The terms of the compressed messages that arrive, if compression was agreed on.
     pub const fn compression(&self) -> Option<Terms> {
         self.compression

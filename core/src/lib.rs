@@ -27,7 +27,7 @@ pub mod role;
 pub mod utf8;
 
 pub use close::{CloseCode, CloseFrame};
-pub use connection::Connection;
+pub use connection::{Connection, Resting};
 pub use deadline::{Deadlines, Timeouts};
 pub use error::{SendError, Violation};
 pub use event::{Chunk, Event, Step};

@@ -64,7 +64,7 @@ impl Open {
 impl<R: Role> Outbound<R> {
     /// The sending half of a connection whose opening handshake is done.
     pub const fn new(role: R) -> Self {
-        Self { role, open: Open::NOTHING, closed: false, compression: None }
+        Self::between(role, None)
     }
 
     /// The same half with compression agreed on, so that messages may be sent compressed (RFC 7692 6).
@@ -74,6 +74,16 @@ impl<R: Role> Outbound<R> {
     #[must_use]
     pub fn with_compression(self, terms: Terms) -> Self {
         Self { compression: Some(terms), ..self }
+    }
+
+    /// A half between two messages, on these terms.
+    pub(crate) const fn between(role: R, compression: Option<Terms>) -> Self {
+        Self { role, open: Open::NOTHING, closed: false, compression }
+    }
+
+    /// The role, which with the terms is all that is worth keeping when a new message may begin.
+    pub(crate) fn into_role(self) -> R {
+        self.role
     }
 
     /// The terms of the messages that may be sent compressed, if compression was agreed on.

@@ -77,6 +77,10 @@ fn any_split_is_the_same<R: Role + std::fmt::Debug>(new: impl Fn() -> Drive<R>, 
     let mut split = new();
     pieces(wire, cuts).for_each(|piece| split.feed(piece));
     assert_eq!(split.outcome(), whole.outcome());
+    // The same if the connection is let rest wherever it can be.
+    let mut rested = new().resting();
+    pieces(wire, cuts).for_each(|piece| rested.feed(piece));
+    assert_eq!(rested.outcome(), whole.outcome());
     // The same with an output that has only as much room as was asked for.
     let mut stalled = new();
     pieces(wire, cuts).for_each(|piece| stalled.feed_with_room(piece, 0));

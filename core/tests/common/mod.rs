@@ -122,10 +122,51 @@ pub fn merge(seen: &mut Vec<Seen>, event: Seen) {
     seen.push(event);
 }
 
+/// A connection that may be let rest and woken in its place.
+#[derive(Debug)]
+pub struct Sleeper<R>(Option<Connection<R>>);
+
+impl<R: Role> Sleeper<R> {
+    pub const fn new(connection: Connection<R>) -> Self {
+        Self(Some(connection))
+    }
+
+    /// Keeps nothing but the resting form for a moment, if there is one. Says whether there was.
+    pub fn nap(&mut self) -> bool {
+        let connection = self.0.take().expect("it is always given back");
+        let between =
+            connection.inbound().open_message().is_none() && connection.outbound().may_begin().is_ok();
+        let open = !connection.inbound().is_closed() && connection.inbound().violation().is_none();
+        let (rested, connection) = match connection.rest() {
+            Ok(resting) => (true, resting.wake()),
+            Err(connection) => (false, connection),
+        };
+        assert_eq!(rested, between && open, "it rests between messages, and only there");
+        self.0 = Some(connection);
+        rested
+    }
+}
+
+impl<R> std::ops::Deref for Sleeper<R> {
+    type Target = Connection<R>;
+
+    fn deref(&self) -> &Connection<R> {
+        self.0.as_ref().expect("it is always given back")
+    }
+}
+
+impl<R> std::ops::DerefMut for Sleeper<R> {
+    fn deref_mut(&mut self) -> &mut Connection<R> {
+        self.0.as_mut().expect("it is always given back")
+    }
+}
+
 /// A connection, the octets that it left to be presented again, and all that came out of it.
 #[derive(Debug)]
 pub struct Drive<R> {
-    pub connection: Connection<R>,
+    pub connection: Sleeper<R>,
+    /// Whether the connection is let rest wherever it can be.
+    pub rests: bool,
     pub limits: Limits,
     pub carry: Vec<u8>,
     pub seen: Vec<Seen>,
@@ -136,7 +177,8 @@ pub struct Drive<R> {
 impl<R: Role> Drive<R> {
     pub fn new(connection: Connection<R>) -> Self {
         Self {
-            connection,
+            connection: Sleeper::new(connection),
+            rests: false,
             limits: Limits::DEFAULT,
             carry: Vec::new(),
             seen: Vec::new(),
@@ -147,6 +189,17 @@ impl<R: Role> Drive<R> {
 
     pub fn with_limits(self, limits: Limits) -> Self {
         Self { limits, ..self }
+    }
+
+    /// The same, resting wherever it can: before each octet that it is given, after each event and when it sends.
+    pub fn resting(self) -> Self {
+        Self { rests: true, ..self }
+    }
+
+    fn nap(&mut self) {
+        if self.rests {
+            self.connection.nap();
+        }
     }
 
     /// Receives `octets`, with room for every reply.
@@ -165,6 +218,7 @@ impl<R: Role> Drive<R> {
             let mut output = [0; 131];
             let mut out = Output::new(&mut output[..room]);
             room = least;
+            self.nap();
             let step = self.connection.decode(&mut input, &mut out, &self.limits);
             self.out.extend_from_slice(out.written());
             match step {
@@ -198,7 +252,9 @@ impl<R: Role> Drive<R> {
     ) -> T {
         let mut room = vec![0; 16_000];
         let mut out = Output::new(&mut room);
+        self.nap();
         let sent = send(&mut self.connection, &mut out).expect("there is room and it may be sent");
+        self.nap();
         self.out.extend_from_slice(out.written());
         sent
     }
@@ -217,11 +273,15 @@ pub fn every_cut<R: Role + std::fmt::Debug>(wire: &[u8], new: impl Fn() -> Drive
     let mut octets = new();
     wire.chunks(1).for_each(|octet| octets.feed(octet));
     assert_eq!(octets.outcome(), whole.outcome(), "octet by octet");
+    let mut rested = new().resting();
+    wire.chunks(1).for_each(|octet| rested.feed(octet));
+    assert_eq!(rested.outcome(), whole.outcome(), "octet by octet, resting between them");
     for cut in 1..wire.len() {
-        let mut cut_once = new();
-        cut_once.feed(&wire[..cut]);
-        cut_once.feed(&wire[cut..]);
-        assert_eq!(cut_once.outcome(), whole.outcome(), "cut at {cut}");
+        for mut cut_once in [new(), new().resting()] {
+            cut_once.feed(&wire[..cut]);
+            cut_once.feed(&wire[cut..]);
+            assert_eq!(cut_once.outcome(), whole.outcome(), "cut at {cut}, resting: {}", cut_once.rests);
+        }
     }
     whole
 }

@@ -1,6 +1,6 @@
 //! Connections with codecs of their own, and what came of what they were fed.
 
-use crate::common::{Keys, Seen, client, frame, masked, merge, push};
+use crate::common::{Keys, Seen, Sleeper, client, frame, masked, merge, push};
 use tightwire::deflate::{
     Agreement, Deflate, Deflater, History, Inflate, Inflater, Inflating, Level, Options, Status, Terms,
     WindowBits,
@@ -18,7 +18,9 @@ pub(crate) fn agreement(bits: u8, takeover: bool) -> Agreement {
 
 /// A connection with codecs of its own, and all that came of it.
 pub(crate) struct End<R> {
-    pub(crate) connection: Connection<R>,
+    pub(crate) connection: Sleeper<R>,
+    /// Whether the connection is let rest wherever it can be.
+    pub(crate) rests: bool,
     pub(crate) limits: Limits,
     /// The output lent for each call of inflating.
     pub(crate) room: usize,
@@ -45,7 +47,8 @@ impl<R: Role> End<R> {
     pub(crate) fn new(connection: Connection<R>) -> Self {
         let options = Options::new(Level::Fastest, WindowBits::MAX);
         Self {
-            connection,
+            connection: Sleeper::new(connection),
+            rests: false,
             limits: Limits::DEFAULT,
             room: 100_000,
             inflater: Box::default(),
@@ -62,6 +65,16 @@ impl<R: Role> End<R> {
 
     pub(crate) fn with_limits(self, limits: Limits) -> Self {
         Self { limits, ..self }
+    }
+
+    pub(crate) fn resting(self) -> Self {
+        Self { rests: true, ..self }
+    }
+
+    fn nap(&mut self) {
+        if self.rests {
+            self.connection.nap();
+        }
     }
 
     pub(crate) fn with_room(self, room: usize) -> Self {
@@ -81,6 +94,7 @@ impl<R: Role> End<R> {
         loop {
             let mut output = [0; 131];
             let mut out = Output::new(&mut output);
+            self.nap();
             let step = self.connection.decode(&mut input, &mut out, &self.limits);
             self.out.extend_from_slice(out.written());
             match step {
@@ -149,7 +163,13 @@ impl<R: Role> End<R> {
         let mut codec = Deflate::new(&mut self.deflater, words, octets, *options, terms).unwrap();
         let mut memory = vec![0; room];
         let mut out = Output::new(&mut memory);
+        if self.rests {
+            self.connection.nap();
+        }
         let sent = send(&mut self.connection, &mut codec, &mut out);
+        if self.rests {
+            self.connection.nap();
+        }
         self.out.extend_from_slice(out.written());
         sent
     }
@@ -187,11 +207,11 @@ pub(crate) fn ways<R: Role>(wire: &[u8], new: impl Fn() -> End<R>) -> (Vec<Seen>
     let mut whole = new();
     whole.feed(wire);
     for room in [1, 2, 3, 7, 500] {
-        let mut octets = new().with_room(room);
+        let mut octets = new().with_room(room).resting();
         wire.chunks(1).for_each(|octet| octets.feed(octet));
-        assert_eq!(octets.outcome(), whole.outcome(), "octet by octet, room {room}");
+        assert_eq!(octets.outcome(), whole.outcome(), "octet by octet, resting between them, room {room}");
         for cut in 0..wire.len() {
-            let mut once = new().with_room(room);
+            let mut once = if cut % 2 == 0 { new().with_room(room).resting() } else { new().with_room(room) };
             once.feed(&wire[..cut]);
             once.feed(&wire[cut..]);
             assert_eq!(once.outcome(), whole.outcome(), "cut at {cut}, room {room}");

@@ -43,7 +43,7 @@ fn both_ends_understand_each_other() {
 // RFC 7692 6.1: what does not shrink goes out as it is, and is not referred to
 #[test]
 fn what_does_not_shrink_goes_out_as_it_is() {
-    let mut server = server_end(agreement(15, true));
+    let mut server = server_end(agreement(15, true)).resting();
     let mut client = client_end(agreement(15, true));
     let texts = ["aaaaaaaaaaaaaaaaaaaaaaaa", "qwertzuiop", "aaaaaaaaaaaaqwertzuiop", "", "x"];
     let compressed: Vec<_> = texts.iter().map(|&text| server.send(text)).collect();
@@ -82,7 +82,7 @@ fn heads_of_every_length() {
     for length in [100, 126, 127, 200, 0xFFFF, 0x1_0000, 0x1_0001, 300_000] {
         let text: String =
             (0..length).map(|index| char::from(b'a' + (index % 23 * index / 1000 % 26) as u8)).collect();
-        let mut server = server_end(agreement(15, false));
+        let mut server = server_end(agreement(15, false)).resting();
         let mut client = client_end(agreement(15, false));
         server.send(&*text);
         client.send(text.as_bytes());
@@ -152,7 +152,7 @@ fn streams_arrive_whole() {
 // RFC 7692 6.1: RSV1 on the first frame of a message only; RFC 6455 5.4: one message at a time
 #[test]
 fn a_streamed_message_is_one_message() {
-    let mut server = server_end(agreement(15, false)).with_level(Level::Best);
+    let mut server = server_end(agreement(15, false)).with_level(Level::Best).resting();
     let first = |out: &mut Vec<u8>| std::mem::take(out).first().copied();
     // The codec holds the beginning back: there is no frame yet, but there is a message.
     let mut payload = &b"abc"[..];
