@@ -10,6 +10,8 @@ mod halves;
 mod handshake;
 mod peer;
 mod stalls;
+#[cfg(feature = "zlib-rs")]
+mod zlib;
 
 use crate::adapter::tightwire::deadline::Timeouts;
 use crate::adapter::{Answer, Config, Listener, OpenError, OriginPolicy, WebSocket, accept_with, ticks};
