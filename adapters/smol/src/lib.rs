@@ -53,7 +53,8 @@
 //!
 //! # Memory and limits
 //!
-//! An idle connection holds no buffer; a peer that stops in the middle of something pins what it sent, not more.
+//! An idle connection holds no buffer; a peer that stops in the middle of something pins a small multiple of what
+//! it sent, whatever length it declared.
 //!
 //! | bound | default | where |
 //! | --- | --- | --- |
