@@ -40,11 +40,13 @@ impl Place {
     }
 }
 
-/// The headers of one head, which lent slots point to.
+/// The headers of one head.
 #[derive(Clone, Copy)]
-pub(super) struct Fields<'b, 'h> {
-    head: &'b [u8],
-    slots: &'h [Slot],
+pub(super) enum Fields<'b, 'h> {
+    /// Lent slots point to where they lie.
+    Noted { head: &'b [u8], slots: &'h [Slot] },
+    /// Somebody else has split the head.
+    Split(&'h [(&'b str, &'b [u8])]),
 }
 
 /// Lends `parse` room for the headers of a head that may have as many as `slots`, and 128 at most.
@@ -76,25 +78,45 @@ impl<'b, 'h> Fields<'b, 'h> {
             let (name, value) = (Place::of(header.name.as_bytes(), head), Place::of(header.value, head));
             *slot = Slot { name, value };
         }
-        Ok(Self { head, slots })
+        Ok(Self::Noted { head, slots })
+    }
+
+    /// Headers that somebody else has split off, if they could have stood in a head.
+    pub(super) fn split(headers: &'h [(&'b str, &'b [u8])]) -> Result<Self, HandshakeError> {
+        for (name, value) in headers {
+            if token(name.as_bytes()).is_none() {
+                return Err(HandshakeError::InvalidHeader);
+            }
+            if !value.iter().copied().all(is_value) {
+                return Err(HandshakeError::ControlCharacter);
+            }
+        }
+        Ok(Self::Split(headers))
     }
 
     /// All headers in their order.
     pub(super) fn iter(self) -> impl Iterator<Item = (&'b str, &'b [u8])> + use<'b, 'h> {
-        let head = self.head;
-        self.slots.iter().map(move |slot| {
-            let name = core::str::from_utf8(slot.name.octets(head)).unwrap_or_default();
-            (name, slot.value.octets(head))
+        self.pairs().map(|(name, value)| (core::str::from_utf8(name).unwrap_or_default(), value))
+    }
+
+    fn pairs(self) -> impl Iterator<Item = (&'b [u8], &'b [u8])> + use<'b, 'h> {
+        let length = match self {
+            Self::Noted { slots, .. } => slots.len(),
+            Self::Split(headers) => headers.len(),
+        };
+        (0..length).filter_map(move |at| match self {
+            Self::Noted { head, slots } => {
+                slots.get(at).map(|slot| (slot.name.octets(head), slot.value.octets(head)))
+            }
+            Self::Split(headers) => headers.get(at).map(|&(name, value)| (name.as_bytes(), value)),
         })
     }
 
     /// The values of every header with this name. RFC 9110 5.1: names are case-insensitive.
     pub(super) fn values<'n>(self, name: &'n str) -> impl Iterator<Item = &'b [u8]> + use<'b, 'h, 'n> {
-        let head = self.head;
-        self.slots
-            .iter()
-            .filter(move |slot| slot.name.octets(head).eq_ignore_ascii_case(name.as_bytes()))
-            .map(move |slot| slot.value.octets(head))
+        self.pairs()
+            .filter(move |(other, _)| other.eq_ignore_ascii_case(name.as_bytes()))
+            .map(|(_, value)| value)
     }
 
     /// The value of a header that must be there exactly once.

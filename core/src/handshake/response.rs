@@ -66,6 +66,26 @@ impl<'a> Response<'a> {
     /// # Errors
     /// [`ResponseError`]; `out` is unchanged then.
     pub fn write(&self, out: &mut [u8]) -> Result<usize, ResponseError> {
+        self.guard()?;
+        whole(out, |output| self.put(output)).map_err(ResponseError::NeedsSpace)
+    }
+
+    /// Tells the headers of the response, name and value of one after the other, for whoever writes it by other
+    /// means; the length of the body and the end of the connection are for them to say.
+    ///
+    /// # Errors
+    /// [`ResponseError`], but never for want of space; `header` was not called then.
+    pub fn answer(&self, mut header: impl FnMut(&str, &str)) -> Result<(), ResponseError> {
+        self.guard()?;
+        // RFC 9110 7.8: a sender of Upgrade also names it in Connection
+        if self.has("Upgrade") {
+            header("Connection", "Upgrade");
+        }
+        self.each_header(header);
+        Ok(())
+    }
+
+    fn guard(&self) -> Result<(), ResponseError> {
         if !(200..600).contains(&self.status) {
             return Err(ResponseError::InvalidStatus);
         }
@@ -78,34 +98,45 @@ impl<'a> Response<'a> {
                 return Err(ResponseError::InvalidHeader);
             }
         }
-        whole(out, |output| self.put(output)).map_err(ResponseError::NeedsSpace)
+        Ok(())
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.headers.iter().any(|(other, _)| other.eq_ignore_ascii_case(name))
+    }
+
+    /// RFC 9110 15.3.5, 15.4.5: no body for 204 and 304.
+    const fn is_bare(&self) -> bool {
+        matches!(self.status, 204 | 304)
+    }
+
+    fn each_header(&self, mut header: impl FnMut(&str, &str)) {
+        for (name, value) in self.headers {
+            header(name, value);
+        }
+        if !self.is_bare() && !self.body.is_empty() && !self.has("Content-Type") {
+            header("Content-Type", "text/plain; charset=utf-8");
+        }
     }
 
     fn put(&self, output: &mut Output<'_>) {
-        let has = |name: &str| self.headers.iter().any(|(other, _)| other.eq_ignore_ascii_case(name));
         output.put("HTTP/1.1 ");
         output.put_number(usize::from(self.status));
         output.put(" ");
         output.put(reason(self.status));
         output.put("\r\n");
         // RFC 9110 7.8: a sender of Upgrade also names it in Connection
-        output.put_header("Connection", if has("Upgrade") { "close, Upgrade" } else { "close" });
-        for (name, value) in self.headers {
-            output.put_header(name, value);
-        }
-        // RFC 9110 8.6, 15.3.5, 15.4.5: no length and no body for 204 and 304
-        let body: &[u8] = if matches!(self.status, 204 | 304) { &[] } else { self.body };
-        if !matches!(self.status, 204 | 304) {
-            if !body.is_empty() && !has("Content-Type") {
-                output.put_header("Content-Type", "text/plain; charset=utf-8");
-            }
+        output.put_header("Connection", if self.has("Upgrade") { "close, Upgrade" } else { "close" });
+        self.each_header(|name, value| output.put_header(name, value));
+        // RFC 9110 8.6: no length for 204, and none is known for 304
+        if !self.is_bare() {
             output.put("Content-Length: ");
-            output.put_number(body.len());
+            output.put_number(self.body.len());
             output.put("\r\n");
         }
         output.put("\r\n");
-        if !self.head_only {
-            output.put(body);
+        if !self.head_only && !self.is_bare() {
+            output.put(self.body);
         }
     }
 }

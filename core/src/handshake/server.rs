@@ -10,7 +10,7 @@ use super::key::{AcceptKey, accept_key, parse_key};
 use super::origin::OriginPolicy;
 use super::output::whole;
 pub use super::response::{Rejection, Response, ResponseError};
-use super::start_line::absolute;
+use super::start_line::{absolute, is_target};
 use super::uri::is_authority;
 use crate::extension::{Extension, Extensions};
 use crate::octet::{split_before, split_once, token};
@@ -49,6 +49,44 @@ impl<'b, 'h> Request<'b, 'h> {
                 request.method.zip(request.path).ok_or(HandshakeError::InvalidStartLine)?;
             Ok(Self { method, target, fields })
         })
+    }
+
+    /// A request whose head somebody else has read: an HTTP library that knows method, target and headers.
+    ///
+    /// The values are without the spaces around them. That the version of HTTP is 1.1 is for the caller to see
+    /// to: another one is answered with
+    /// [`UnsupportedHttpVersion`](HandshakeError::UnsupportedHttpVersion).
+    ///
+    /// ```
+    /// use tightwire::handshake::server::{Acceptance, Request};
+    /// use tightwire::handshake::{HandshakeError, OriginPolicy};
+    ///
+    /// let headers: [(&str, &[u8]); 5] = [
+    ///     ("host", b"example.com"),
+    ///     ("connection", b"Upgrade"),
+    ///     ("upgrade", b"websocket"),
+    ///     ("sec-websocket-version", b"13"),
+    ///     ("sec-websocket-key", b"dGhlIHNhbXBsZSBub25jZQ=="),
+    /// ];
+    /// let upgrade = Request::from_parts("GET", "/chat", &headers)?.check(&OriginPolicy::SameHost)?;
+    /// let mut answer = Vec::new();
+    /// let mut header = |name: &str, value: &str| answer.push(format!("{name}: {value}"));
+    /// upgrade.answer(&Acceptance::default(), &mut header).expect("a valid answer");
+    /// assert_eq!(answer[2], "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    /// # Ok::<(), HandshakeError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// What could not have stood in the head of a request: a method or a target (400), a name or a value (400).
+    pub fn from_parts(
+        method: &'b str,
+        target: &'b str,
+        headers: &'h [(&'b str, &'b [u8])],
+    ) -> Result<Self, HandshakeError> {
+        if token(method.as_bytes()).is_none() || !is_target(method, target) {
+            return Err(HandshakeError::InvalidStartLine);
+        }
+        Ok(Self { method, target, fields: Fields::split(headers)? })
     }
 
     /// The method, such as `GET`.
@@ -200,6 +238,24 @@ pub struct Acceptance<'a> {
     pub headers: &'a [(&'a str, &'a str)],
 }
 
+impl Acceptance<'_> {
+    fn each_header(&self, accept: &AcceptKey, mut header: impl FnMut(&str, &str)) {
+        // RFC 6455 4.2.2, item 5
+        header("Upgrade", "websocket");
+        header("Connection", "Upgrade");
+        header(fields::ACCEPT, accept.as_str());
+        if let Some(protocol) = self.protocol {
+            header(fields::PROTOCOL, protocol);
+        }
+        if let Some(extensions) = self.extensions {
+            header(fields::EXTENSIONS, extensions);
+        }
+        for (name, value) in self.headers {
+            header(name, value);
+        }
+    }
+}
+
 /// A request that may become a WebSocket connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Upgrade<'b, 'h> {
@@ -224,6 +280,34 @@ impl<'b, 'h> Upgrade<'b, 'h> {
     /// # Errors
     /// [`ResponseError`]; `out` is unchanged then.
     pub fn accept(&self, acceptance: &Acceptance<'_>, out: &mut [u8]) -> Result<usize, ResponseError> {
+        self.guard(acceptance)?;
+        let accept = self.accept_key();
+        whole(out, |output| {
+            // RFC 6455 4.2.2, item 5
+            output.put("HTTP/1.1 101 Switching Protocols\r\n");
+            acceptance.each_header(&accept, |name, value| output.put_header(name, value));
+            output.put("\r\n");
+        })
+        .map_err(ResponseError::NeedsSpace)
+    }
+
+    /// Tells the headers of the 101 response, name and value of one after the other, for whoever writes it by
+    /// other means.
+    ///
+    /// # Errors
+    /// [`ResponseError`], but never for want of space; `header` was not called then.
+    pub fn answer(
+        &self,
+        acceptance: &Acceptance<'_>,
+        header: impl FnMut(&str, &str),
+    ) -> Result<(), ResponseError> {
+        self.guard(acceptance)?;
+        acceptance.each_header(&self.accept_key(), header);
+        Ok(())
+    }
+
+    /// Checks what the application wants to answer.
+    fn guard(&self, acceptance: &Acceptance<'_>) -> Result<(), ResponseError> {
         // RFC 6455 4.2.2, item 5.5: a subprotocol that the client offered
         if let Some(protocol) = acceptance.protocol
             && !self.request.protocols().any(|offered| offered == protocol)
@@ -245,22 +329,6 @@ impl<'b, 'h> Upgrade<'b, 'h> {
                 return Err(ResponseError::InvalidHeader);
             }
         }
-        let accept = self.accept_key();
-        whole(out, |output| {
-            // RFC 6455 4.2.2, item 5
-            output.put("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n");
-            output.put_header(fields::ACCEPT, accept.as_bytes());
-            if let Some(protocol) = acceptance.protocol {
-                output.put_header(fields::PROTOCOL, protocol);
-            }
-            if let Some(extensions) = acceptance.extensions {
-                output.put_header(fields::EXTENSIONS, extensions);
-            }
-            for (name, value) in acceptance.headers {
-                output.put_header(name, value);
-            }
-            output.put("\r\n");
-        })
-        .map_err(ResponseError::NeedsSpace)
+        Ok(())
     }
 }

@@ -25,18 +25,20 @@ pub(super) fn absolute(target: &str) -> Option<(&str, &str)> {
     is_authority(authority).then_some((authority, rest))
 }
 
+/// Whether a request with this method may have this target.
+pub(super) fn is_target(method: &str, target: &str) -> bool {
+    // RFC 9112 3.2, RFC 3986 4.3: a target is visible ASCII without a fragment
+    let visible = !target.is_empty() && target.bytes().all(|octet| is_visible(octet) && octet != b'#');
+    // RFC 9112 3.2.3, 3.2.4: the other forms belong to CONNECT and OPTIONS
+    visible && (method != "GET" || target.starts_with('/') || absolute(target).is_some())
+}
+
 /// The version of HTTP that a well-formed request line names.
 fn version(line: &[u8]) -> Option<&[u8; 3]> {
     // RFC 9112 3: method SP request-target SP HTTP-version
     let mut parts = line.split(|&octet| octet == b' ');
     let (method, target, version) = (token(parts.next()?)?, parts.next()?, parts.next()?);
-    // RFC 9112 3.2, RFC 3986 4.3: a target is visible ASCII without a fragment
-    if target.is_empty() || !target.iter().all(|&octet| is_visible(octet) && octet != b'#') {
-        return None;
-    }
-    // RFC 9112 3.2.3, 3.2.4: the other forms belong to CONNECT and OPTIONS
-    let target = core::str::from_utf8(target).ok()?;
-    if method == "GET" && !target.starts_with('/') && absolute(target).is_none() {
+    if !is_target(method, core::str::from_utf8(target).ok()?) {
         return None;
     }
     // RFC 9112 2.3: two digits with a dot between them

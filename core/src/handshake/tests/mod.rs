@@ -6,6 +6,7 @@ mod client;
 mod properties;
 mod scan;
 mod server;
+mod split;
 
 use super::server::{Acceptance, Request};
 use super::{HandshakeError, HeadLimits, HeadScanner, OriginPolicy, Slot};
@@ -90,9 +91,18 @@ fn judge_pieces(pieces: &[&[u8]], policy: &OriginPolicy<'_>) -> Result<(), Hands
     let length = found.expect("a whole head");
     let mut slots = [Slot::EMPTY; 64];
     let request = Request::parse(&received[..length], &mut slots)?;
-    let upgrade = request.check(policy)?;
+    // The same request, split by somebody else, is judged the same.
+    let headers: Vec<_> = request.headers().collect();
+    let split = Request::from_parts(request.method(), request.target(), &headers).unwrap();
+    assert!(split.headers().eq(request.headers()));
+    let (upgrade, split) = (request.check(policy), split.check(policy));
+    assert_eq!(upgrade.as_ref().err(), split.as_ref().err());
+    let (upgrade, split) = (upgrade?, split.unwrap());
     let mut out = [0; 256];
-    upgrade.accept(&Acceptance::default(), &mut out).unwrap();
+    let length = upgrade.accept(&Acceptance::default(), &mut out).unwrap();
+    let mut text = String::from("HTTP/1.1 101 Switching Protocols\r\n");
+    split.answer(&Acceptance::default(), |name, value| text.extend([name, ": ", value, "\r\n"])).unwrap();
+    assert_eq!(out[..length], *(text + "\r\n").as_bytes());
     Ok(())
 }
 
