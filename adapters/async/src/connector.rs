@@ -2,19 +2,15 @@
 //!
 //! How a host is dialled is the runtime's, behind [`Dial`].
 
-use crate::config::{Config, TICKS_PER_SECOND};
+use crate::config::Config;
 use crate::keys::SystemKeys;
 use crate::opening::{Agreed, OpenError, open};
-use crate::transport::{Timer, Transport, WriteTransport};
+use crate::transport::{Transport, WriteTransport, within};
 use crate::websocket::WebSocket;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
-use core::future::poll_fn;
-use core::pin::pin;
-use core::task::Poll;
-use core::time::Duration;
 use std::io;
 use tightwire::Client;
 use tightwire::handshake::client::Offer;
@@ -166,17 +162,3 @@ impl<D> Connector<D> {
 }
 
 type TimerOf<D> = <<D as Dial>::Transport as WriteTransport>::Timer;
-
-/// What `future` gives within so many ticks; `None` if that is too late.
-async fn within<T: Timer, F: Future>(timeout: Option<u32>, future: F) -> Option<F::Output> {
-    let mut future = pin!(future);
-    let mut timer = T::default();
-    let limit = timeout
-        .map(|ticks| T::now() + Duration::from_millis(u64::from(ticks) * u64::from(1000 / TICKS_PER_SECOND)));
-    poll_fn(|cx| match (future.as_mut().poll(cx), limit) {
-        (Poll::Ready(output), _) => Poll::Ready(Some(output)),
-        (Poll::Pending, Some(limit)) => timer.poll_until(cx, limit).map(|()| None),
-        (Poll::Pending, None) => Poll::Pending,
-    })
-    .await
-}

@@ -10,6 +10,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod alarms;
+mod answer;
 #[cfg(feature = "deflate")]
 pub mod compression;
 mod config;
@@ -28,6 +29,7 @@ mod owned;
 mod pool;
 mod prepared;
 mod receiving;
+mod reply;
 mod sender;
 mod sending;
 mod streaming;
@@ -35,6 +37,7 @@ pub mod transport;
 mod wakers;
 mod websocket;
 
+pub use answer::Answer;
 pub use config::{Config, ticks};
 #[cfg(feature = "std")]
 pub use connector::{ConnectError, Connector, Dial};
@@ -44,13 +47,12 @@ pub use halves::{Control, Reader, Writer};
 pub use keys::SystemKeys;
 #[cfg(feature = "std")]
 pub use listener::{accept_again_after, listen};
-pub use opening::{
-    Accepted, Agreed, Answer, Incoming, OpenError, Opened, Rejected, accept, accept_with, open,
-};
+pub use opening::{Accepted, Agreed, Incoming, OpenError, Opened, Rejected, accept, accept_with, open};
 pub use owned::{OwnedMessage, OwnedText};
 pub use pool::Pool;
 pub use prepared::PreparedMessage;
 pub use receiving::Closed;
+pub use reply::{Reply, Upgrading, reply};
 pub use sender::Sender;
 pub use streaming::{Chunks, HalfWriter, MessageReader, MessageWriter, WebSocketWriter};
 pub use tightwire;

@@ -1,5 +1,6 @@
 //! The opening handshake over a transport, in both roles: octets, time and refusals.
 
+use crate::answer::Answer;
 #[cfg(feature = "deflate")]
 use crate::compression;
 use crate::config::{Config, tick, time};
@@ -18,7 +19,7 @@ use core::task::{Context, Poll, ready};
 use tightwire::deadline::{Action, Deadlines};
 use tightwire::deflate::{Agreement, NegotiationError};
 use tightwire::handshake::client::{AnswerError, Offer, OfferError};
-use tightwire::handshake::server::{Acceptance, Request, Response, ResponseError};
+use tightwire::handshake::server::{Request, Response, ResponseError};
 use tightwire::handshake::{HandshakeError, HeadScanner, OriginPolicy, Slot, client};
 use tightwire::{Client, Connection, Inbox, KeySource, Role, Server};
 
@@ -82,49 +83,6 @@ impl<E: core::error::Error + 'static> core::error::Error for OpenError<E> {
             Self::Transport(error) => Some(error),
             Self::Refused(_) | Self::Rejected(_) | Self::Timeout | Self::Ended => None,
         }
-    }
-}
-
-/// What an application answers to a request.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Answer {
-    /// The status of a refusal; `None` accepts.
-    status: Option<u16>,
-    protocol: Option<String>,
-    headers: Vec<(String, String)>,
-    body: Vec<u8>,
-}
-
-impl Answer {
-    /// Accepts the request, if it is one for a WebSocket connection that the origin policy allows.
-    pub fn accept() -> Self {
-        Self::default()
-    }
-
-    /// Refuses the request, or answers a plain HTTP request, with this status.
-    pub fn refuse(status: u16) -> Self {
-        Self { status: Some(status), ..Self::default() }
-    }
-
-    /// Selects a subprotocol that the client offered; `None` selects none.
-    #[must_use]
-    pub fn with_protocol(mut self, protocol: Option<&str>) -> Self {
-        self.protocol = protocol.map(Into::into);
-        self
-    }
-
-    /// Adds a response header.
-    #[must_use]
-    pub fn with_header(mut self, name: &str, value: &str) -> Self {
-        self.headers.push((name.into(), value.into()));
-        self
-    }
-
-    /// Adds a body to a refusal.
-    #[must_use]
-    pub fn with_body(mut self, body: impl Into<Vec<u8>>) -> Self {
-        self.body = body.into();
-        self
     }
 }
 
@@ -222,16 +180,8 @@ impl<T: Transport> Incoming<T> {
                 opening.arrived.inbox.skip(head);
                 Ok(opening.open(Connection::server(), agreement))
             }
-            Err(OpenError::Request(error)) => Err(opening.refuse(error).await),
-            Err(OpenError::Refused(status)) => {
-                let headers: Vec<_> =
-                    answer.headers.iter().map(|(name, value)| (&**name, &**value)).collect();
-                let response = Response::new(status).with_headers(&headers).with_body(&answer.body);
-                opening.respond(&response).await;
-                Err(OpenError::Refused(status))
-            }
             Err(error) => {
-                opening.respond(&Response::new(500)).await;
+                opening.respond(&answer.refusal(&error, &answer.headers())).await;
                 Err(error)
             }
         }
@@ -251,30 +201,20 @@ fn respond<E>(
     origins: &OriginPolicy<'_>,
     answer: &Answer,
 ) -> Result<(Vec<u8>, Option<Agreement>), OpenError<E>> {
-    if let Some(status) = answer.status {
-        return Err(OpenError::Refused(status));
-    }
     let mut slots = [Slot::EMPTY; SLOTS];
-    let request = Request::parse(head, &mut slots).map_err(OpenError::Request)?;
-    let upgrade = request.check(origins).map_err(OpenError::Request)?;
-    let headers: Vec<_> = answer.headers.iter().map(|(name, value)| (&**name, &**value)).collect();
-    #[cfg(feature = "deflate")]
-    let compression = compression::answer(config, upgrade.request());
-    #[cfg(not(feature = "deflate"))]
-    let (compression, _) = (None::<tightwire::deflate::Answer>, config);
-    let extensions = compression.as_ref().map(|compression| compression.header.as_str());
-    let acceptance = Acceptance { protocol: answer.protocol.as_deref(), extensions, headers: &headers };
-    let mut response = vec![0; 256];
-    loop {
-        match upgrade.accept(&acceptance, &mut response) {
-            Ok(length) => {
-                response.truncate(length);
-                return Ok((response, compression.map(|compression| compression.agreement)));
+    answer.judge(Request::parse(head, &mut slots), config, origins, |upgrade, acceptance| {
+        let mut response = vec![0; 256];
+        loop {
+            match upgrade.accept(acceptance, &mut response) {
+                Ok(length) => {
+                    response.truncate(length);
+                    return Ok(response);
+                }
+                Err(ResponseError::NeedsSpace(octets)) => response.resize(octets, 0),
+                Err(error) => return Err(error),
             }
-            Err(ResponseError::NeedsSpace(octets)) => response.resize(octets, 0),
-            Err(error) => return Err(OpenError::Response(error)),
         }
-    }
+    })
 }
 
 /// Accepts a connection from an allowed origin, as a server, without a look at the request: see

@@ -1,5 +1,8 @@
 //! What a runtime supplies: octets in, octets out, and time.
 
+use crate::config::TICKS_PER_SECOND;
+use core::future::poll_fn;
+use core::pin::pin;
 use core::task::{Context, Poll};
 use core::time::Duration;
 
@@ -72,4 +75,18 @@ pub trait Timer: Default {
 
     /// The same for the time that was last given, without looking at the clock; pending for ever if none was.
     fn poll_armed(&mut self, cx: &mut Context<'_>) -> Poll<()>;
+}
+
+/// What `future` gives within so many [`ticks`](crate::ticks), without end for `None`; `None` if that is too late.
+pub async fn within<T: Timer, F: Future>(ticks: Option<u32>, future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    let mut timer = T::default();
+    let tick = Duration::from_millis(1000 / u64::from(TICKS_PER_SECOND));
+    let limit = ticks.map(|ticks| T::now().saturating_add(tick.saturating_mul(ticks)));
+    poll_fn(|cx| match (future.as_mut().poll(cx), limit) {
+        (Poll::Ready(output), _) => Poll::Ready(Some(output)),
+        (Poll::Pending, Some(limit)) => timer.poll_until(cx, limit).map(|()| None),
+        (Poll::Pending, None) => Poll::Pending,
+    })
+    .await
 }

@@ -161,6 +161,8 @@ mod connect;
 mod listener;
 mod timer;
 mod transport;
+#[cfg(feature = "hyper")]
+mod upgrade;
 
 pub use accept::{Incoming, accept, accept_with};
 pub use connect::{Connector, Tcp, connect};
@@ -179,6 +181,8 @@ pub use tightwire_async::{
     OwnedText, Pool, PreparedMessage, Rejected, Sender, SystemKeys, ticks,
 };
 pub use transport::Io;
+#[cfg(feature = "hyper")]
+pub use upgrade::{Opening, UpgradedSocket, upgrade};
 
 /// A connection over `S`, any stream of tokio's; by default the server's end of a TCP stream.
 pub type WebSocket<S = tokio::net::TcpStream, R = Server> = tightwire_async::WebSocket<Io<S>, R>;
