@@ -24,7 +24,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// All that the server answers to.
-pub fn routes() -> Router {
+pub(crate) fn routes() -> Router {
     // One configuration for all connections, so that they share one pool of buffers.
     Router::new()
         .route("/", get(async || "the echo is at /echo\n"))
