@@ -2,73 +2,16 @@
 
 mod common;
 
+use common::codec::{Codec, agreement, script};
 use common::{Keys, Pipe, REQUEST, Seen, block_on, frame, push};
 use embedded_io::ErrorKind;
-use tightwire::{Connection, Output};
-use tightwire_embedded::deflate::{
-    Agreement, Deflate, Deflater, History, Inflate, Inflater, Level, Options, Policy, Terms, WindowBits,
-};
+use tightwire_embedded::deflate::{Policy, WindowBits};
 use tightwire_embedded::{
-    Acceptance, Config, Error, Inflation, Inline, Limits, Message, Opening, OriginPolicy, Received,
-    SendError, Slot, Violation, asynch, blocking,
+    Acceptance, Config, Connection, Error, Inflation, Inline, Limits, Message, Opening, OriginPolicy,
+    Received, SendError, Slot, Violation, asynch, blocking,
 };
 
 static CONFIG: Config = Config::new().with_limits(Limits::UNLIMITED.with_message(5000));
-
-/// Windows of 1 KiB in both directions, that of the client's messages kept from one to the next.
-fn agreement() -> Agreement {
-    let window = WindowBits::new(10).unwrap();
-    Agreement { server: Terms::new(window, false), client: Terms::new(window, true) }
-}
-
-/// What one direction needs, in memory as firmware would have it.
-struct Codec {
-    inflater: Inflater,
-    history: History,
-    window: [u8; 1024],
-    deflater: Deflater,
-    words: [u16; OPTIONS.words()],
-    octets: [u8; OPTIONS.octets()],
-}
-
-const OPTIONS: Options = Options::new(Level::Fastest, WindowBits::new(10).unwrap());
-
-impl Codec {
-    fn new() -> Self {
-        Self {
-            inflater: Inflater::new(),
-            history: History::new(),
-            window: [0xEE; 1024],
-            deflater: Deflater::new(),
-            words: [0xEEEE; OPTIONS.words()],
-            octets: [0xEE; OPTIONS.octets()],
-        }
-    }
-
-    fn inflate(&mut self, terms: Terms) -> Inflate<'_> {
-        Inflate::new(&mut self.inflater, &mut self.history, &mut self.window, terms).unwrap()
-    }
-
-    fn deflate(&mut self, terms: Terms) -> Deflate<'_> {
-        Deflate::new(&mut self.deflater, &mut self.words, &mut self.octets, OPTIONS, terms).unwrap()
-    }
-}
-
-/// What a client sends: compressed messages, and others between them.
-fn script(messages: &[Message<'_>]) -> Vec<u8> {
-    let (mut connection, mut codec) =
-        (Connection::client(Keys::default()).with_compression(agreement()), Codec::new());
-    let mut memory = vec![0; 20_000];
-    let mut out = Output::new(&mut memory);
-    for message in messages {
-        let mut codec = codec.deflate(agreement().client);
-        assert!(connection.outbound_mut().encode_compressed(*message, &mut codec, &mut out).unwrap());
-        connection.ping(b"p", &mut out).unwrap();
-        connection.encode("as it is", &mut out).unwrap();
-    }
-    connection.close(None, &mut out).unwrap();
-    out.written().to_vec()
-}
 
 /// Everything that was received, how often as a whole, and what was written.
 type Outcome = (Vec<Seen>, usize, Option<Error<ErrorKind>>, Vec<u8>);

@@ -81,7 +81,8 @@ impl<O: Write, R: Role, M: Memory> Transmitter<O, R, M> {
 
     /// Sends what the receiving half wants answered, at once. Behind a Close frame there is nothing to answer.
     ///
-    /// Cancel safe: a dropped future has queued the answer or not. It is queued once room was made for it.
+    /// Cancel safe: a dropped future has queued the answer, or not, if there was no room yet. Given the same answer again,
+    /// this may send a second Pong, which is no fault (RFC 6455 5.5.3), but never a second Close frame.
     ///
     /// # Errors
     /// [`Error::Ended`] or [`Error::Io`]; [`Error::Peer`] for a violation that was told to the peer before.

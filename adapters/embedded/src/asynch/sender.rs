@@ -21,8 +21,8 @@ impl<IO: Write, R: Role, O: Memory, C: Timer> Sender<'_, IO, R, O, C> {
     ///
     /// A message whose frame is larger than the transmit storage leaves in fragments that fill it (RFC 6455 5.4).
     ///
-    /// Cancel safe for every message whose frame fits the transmit storage: a dropped future has queued all of it or
-    /// nothing. A larger one may be left unfinished: see [`WebSocket::open_message`](super::WebSocket::open_message).
+    /// Cancel safe for every message whose frame fits the transmit storage: a dropped future has queued nothing, so it can
+    /// be fed again. A larger one may be left unfinished: see [`WebSocket::open_message`](super::WebSocket::open_message).
     ///
     /// # Errors
     /// [`Error::Caller`] after a Close frame or inside a message in fragments; [`Error::Timeout`] if the peer does not
@@ -35,7 +35,9 @@ impl<IO: Write, R: Role, O: Memory, C: Timer> Sender<'_, IO, R, O, C> {
 
     /// Sends a message and everything that was queued before it.
     ///
-    /// Cancel safe as [`feed`](Self::feed): what was queued leaves with the next call.
+    /// Cancel safe for every message whose frame fits the transmit storage: a dropped future has queued all of it or
+    /// nothing, and what was queued leaves with the next call. To know which, [`feed`](Self::feed) and then
+    /// [`flush`](Self::flush).
     ///
     /// # Errors
     /// As [`feed`](Self::feed).
@@ -47,7 +49,8 @@ impl<IO: Write, R: Role, O: Memory, C: Timer> Sender<'_, IO, R, O, C> {
     /// Queues one fragment of a message: the first one begins it, the one with `fin` ends it (RFC 6455 5.4). Text may be
     /// cut anywhere; that all of it together is UTF-8 is for the caller to see to.
     ///
-    /// Cancel safe for every fragment that fits the transmit storage: a dropped future has queued all of it or nothing.
+    /// Cancel safe for every fragment that fits the transmit storage: a dropped future has queued nothing, so it can be
+    /// fed again.
     ///
     /// # Errors
     /// As [`feed`](Self::feed).
@@ -110,7 +113,7 @@ impl<IO: Write, R: Role, O: Memory, C: Timer> Sender<'_, IO, R, O, C> {
     /// Sends a Close frame and does not wait for the peer's. Nothing can be sent after it; receiving goes on, until the
     /// end. [`CloseCode::NO_STATUS`] stands for a frame without code and reason.
     ///
-    /// Cancel safe: a dropped future has queued the frame or not.
+    /// Cancel safe: a dropped future has queued the frame or not, and a second one is refused.
     ///
     /// # Errors
     /// [`Error::Caller`] for a code or a reason that must not be sent, or after a Close frame; else as

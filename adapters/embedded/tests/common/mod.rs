@@ -2,6 +2,8 @@
 //! face that receives and echoes until the end.
 #![allow(dead_code, unreachable_pub)] // each test file uses its part of it
 
+pub mod codec;
+
 use core::future::poll_fn;
 use core::pin::pin;
 use core::task::{Context, Poll, Waker};
