@@ -50,6 +50,9 @@ impl Default for Config {
 
 /// The user's clock. Every `FnMut() -> u32` is one.
 pub trait Clock {
+    /// Whether it ever moves. If not, what deadlines need is left out of the program.
+    const RUNS: bool = true;
+
     /// The time now, in ticks that the user chooses, from any origin. Wraps around.
     fn now(&mut self) -> Tick;
 }
@@ -66,6 +69,8 @@ impl<F: FnMut() -> Tick> Clock for F {
 pub struct Untimed;
 
 impl Clock for Untimed {
+    const RUNS: bool = false;
+
     fn now(&mut self) -> Tick {
         0
     }

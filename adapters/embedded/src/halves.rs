@@ -1,13 +1,12 @@
 //! The two halves of a connection without their transports: they share nothing, so what the peer wants answered is
 //! handed over by the caller, through whatever channel connects the two tasks.
 
-use crate::config::Config;
+use crate::config::{Clock, Config, Untimed};
 use crate::received::Received;
 use crate::receiving::{Machine, Owed, Receiving};
-use crate::sending::{Outcome, Sending, Step};
+use crate::sending::{Answer, Outcome, Sending, Step};
 use crate::storage::{Memory, Storage};
-use tightwire::deadline::Timeouts;
-use tightwire::{CloseCode, CloseFrame, Event, Limits, Progress, Role, SendError, Violation};
+use tightwire::{CloseCode, Progress, Role, Violation};
 
 /// The most octets of a control frame's payload (RFC 6455 5.5).
 const CONTROL_MAX: usize = 125;
@@ -24,10 +23,11 @@ pub enum Incoming<'a> {
 /// What a transmitting half is to answer: a Pong, a Close frame, or the Close frame that a violation demands. 128 octets
 /// that may be sent through a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reply(Answer);
+pub struct Reply(Owned);
 
+/// An [`Answer`] that borrows nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Answer {
+enum Owned {
     Pong { payload: [u8; CONTROL_MAX], length: u8 },
     Close(Option<CloseCode>),
     Violation(Violation),
@@ -36,15 +36,31 @@ enum Answer {
 impl Reply {
     /// Whether nothing can be sent after it.
     pub const fn is_close(&self) -> bool {
-        !matches!(self.0, Answer::Pong { .. })
+        !matches!(self.0, Owned::Pong { .. })
     }
 
-    fn pong(payload: &[u8]) -> Self {
-        let mut octets = [0; CONTROL_MAX];
-        for (to, from) in octets.iter_mut().zip(payload) {
-            *to = *from;
+    fn new(answer: Answer<'_>) -> Self {
+        Self(match answer {
+            Answer::Pong(octets) => {
+                let mut payload = [0; CONTROL_MAX];
+                for (to, from) in payload.iter_mut().zip(octets) {
+                    *to = *from;
+                }
+                Owned::Pong { payload, length: octets.len() as u8 }
+            }
+            Answer::Close(code) => Owned::Close(code),
+            Answer::Violation(violation) => Owned::Violation(violation),
+        })
+    }
+
+    pub(crate) fn answer(&self) -> Answer<'_> {
+        match &self.0 {
+            Owned::Pong { payload, length } => {
+                Answer::Pong(payload.get(..usize::from(*length)).unwrap_or_default())
+            }
+            Owned::Close(code) => Answer::Close(*code),
+            Owned::Violation(violation) => Answer::Violation(*violation),
         }
-        Self(Answer::Pong { payload: octets, length: payload.len() as u8 })
     }
 }
 
@@ -57,7 +73,7 @@ pub(crate) enum Taken {
 
 pub(crate) struct ReceivingHalf<R, I> {
     pub(crate) receiving: Receiving<R, I>,
-    limits: Limits,
+    config: &'static Config,
     ended: Option<Outcome>,
 }
 
@@ -66,26 +82,20 @@ impl<R: Role, I: Memory> ReceivingHalf<R, I> {
     pub(crate) fn next(&mut self) -> Step<Result<Taken, Outcome>> {
         loop {
             let receiving = &mut self.receiving;
-            let reply = match core::mem::replace(&mut receiving.owed, Owed::Nothing) {
-                Owed::Nothing => None,
-                Owed::Pong => Some(Reply::pong(receiving.control())),
-                Owed::Close => {
-                    self.ended = Some(Outcome::Clean);
-                    let code = receiving.closed().map(|frame| frame.code);
-                    Some(Reply(Answer::Close(code.filter(|code| *code != CloseCode::NO_STATUS))))
+            if let Some(answer) = receiving.answer() {
+                match answer {
+                    Answer::Pong(_) => {}
+                    Answer::Close(_) => self.ended = Some(Outcome::Clean),
+                    Answer::Violation(violation) => self.ended = Some(Outcome::Violation(violation)),
                 }
-                Owed::Violation(violation) => {
-                    self.ended = Some(Outcome::Violation(violation));
-                    Some(Reply(Answer::Violation(violation)))
-                }
-            };
-            if let Some(reply) = reply {
+                let reply = Reply::new(answer);
+                receiving.owed = Owed::Nothing;
                 return Step::Done(Ok(Taken::Reply(reply)));
             }
             if let Some(outcome) = self.ended {
                 return Step::Done(Err(outcome));
             }
-            match receiving.poll(&self.limits) {
+            match receiving.poll(&self.config.limits) {
                 Ok(progress @ (Progress::Message | Progress::Chunk { .. })) => {
                     return Step::Done(Ok(Taken::Progress(progress)));
                 }
@@ -114,36 +124,12 @@ impl<R: Role, I: Memory> ReceivingHalf<R, I> {
     }
 }
 
-impl<R: Role, B: Storage> Machine<R, B> {
+impl<R: Role, B: Storage, C: Clock> Machine<R, B, C> {
     /// The halves. Deadlines need both of them, so these keep none.
-    pub(crate) fn split(self) -> (ReceivingHalf<R, B::Receive>, Sending<R, B::Transmit>) {
-        static UNTIMED: Config = Config::new().with_timeouts(Timeouts::NONE);
-        let Self { receiving, mut sending } = self;
-        let (limits, ended) = (sending.config.limits, sending.outcome());
-        sending.config = &UNTIMED;
-        (ReceivingHalf { receiving, limits, ended }, sending)
-    }
-}
-
-impl<R: Role, O: Memory> Sending<R, O> {
-    /// Queues an answer; an error if there is no room for it.
-    pub(crate) fn answer(&mut self, reply: &Reply) -> Result<(), SendError> {
-        match &reply.0 {
-            Answer::Pong { payload, length } => {
-                let payload = payload.get(..usize::from(*length)).unwrap_or_default();
-                self.reply(&Event::Ping(payload))
-            }
-            Answer::Close(code) => {
-                let frame = code.map(|code| CloseFrame { code, reason: "" });
-                self.reply(&Event::Close(frame))?;
-                self.end(Outcome::Clean, 0);
-                Ok(())
-            }
-            Answer::Violation(violation) => {
-                self.fail(*violation)?;
-                self.end(Outcome::Violation(*violation), 0);
-                Ok(())
-            }
-        }
+    #[allow(clippy::type_complexity)] // a pair
+    pub(crate) fn split(self) -> (ReceivingHalf<R, B::Receive>, Sending<R, B::Transmit, Untimed>) {
+        let Self { receiving, sending } = self;
+        let half = ReceivingHalf { receiving, config: sending.config, ended: sending.outcome() };
+        (half, sending.untimed())
     }
 }

@@ -30,6 +30,7 @@ mod received;
 mod receiving;
 mod sending;
 mod storage;
+mod time;
 
 pub use compression::Inflation;
 pub use config::{Clock, Config, Untimed};

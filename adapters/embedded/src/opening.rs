@@ -8,6 +8,7 @@ use crate::outbox::Outbox;
 use crate::receiving::Machine;
 use crate::sending::Step;
 use crate::storage::{Storage, TooSmall};
+use crate::time::Time;
 use tightwire::deadline::{Action, Deadlines, Tick};
 use tightwire::handshake::client::{self, AnswerError, Offer};
 use tightwire::handshake::server::{Acceptance, Request, Response, ResponseError};
@@ -50,6 +51,24 @@ impl<'s, IO, B, C> Opening<'s, IO, B, C> {
     pub fn with_clock<D: Clock>(self, clock: D) -> Opening<'s, IO, B, D> {
         let Self { io, buffers, slots, config, .. } = self;
         Opening { io, buffers, slots, config, clock }
+    }
+}
+
+impl<'s, IO, B: Storage, C: Clock> Opening<'s, IO, B, C> {
+    /// The transport, the slots and what is to be done with them.
+    pub(crate) fn begin(self) -> (IO, &'s mut [Slot], Handshake<B, C>) {
+        let Self { io, buffers, slots, config, clock } = self;
+        let (receive, transmit) = buffers.into_parts();
+        let handshake = Handshake {
+            inbox: Inbox::new(receive),
+            outbox: Outbox::new(transmit),
+            scanner: HeadScanner::new(),
+            time: Time::new(clock),
+            config,
+            is_client: false,
+            verdict: None,
+        };
+        (io, slots, handshake)
     }
 }
 
@@ -122,36 +141,23 @@ pub(crate) enum Event {
 }
 
 /// Which octets are exchanged, until the handshake is over.
-pub(crate) struct Handshake<B: Storage> {
-    inbox: Inbox<B::Receive>,
-    outbox: Outbox<B::Transmit>,
+pub(crate) struct Handshake<B: Storage, C> {
+    pub(crate) inbox: Inbox<B::Receive>,
+    pub(crate) outbox: Outbox<B::Transmit>,
     scanner: HeadScanner,
-    deadlines: Deadlines,
+    pub(crate) time: Time<C>,
     config: &'static Config,
     is_client: bool,
     /// The head was judged: the handshake is over as soon as the answer is sent.
     verdict: Option<Result<(), Refusal>>,
 }
 
-impl<B: Storage> Handshake<B> {
-    pub(crate) fn new(buffers: B, config: &'static Config, now: Tick) -> Self {
-        let (receive, transmit) = buffers.into_parts();
-        Self {
-            inbox: Inbox::new(receive),
-            outbox: Outbox::new(transmit),
-            scanner: HeadScanner::new(),
-            deadlines: Deadlines::new(now),
-            config,
-            is_client: false,
-            verdict: None,
-        }
-    }
-
+impl<B: Storage, C: Clock> Handshake<B, C> {
     /// What to do next.
-    pub(crate) fn next(&mut self, now: Tick) -> Step<Event> {
+    pub(crate) fn next(&mut self) -> Step<Event> {
         let waits = !self.outbox.is_empty();
         if waits || !self.outbox.is_flushed() {
-            return match self.is_late(now) {
+            return match self.is_late() {
                 true => Step::Done(Event::Over(Err(Refusal::Timeout))),
                 false if waits => Step::Write,
                 false => Step::Flush,
@@ -166,12 +172,12 @@ impl<B: Storage> Handshake<B> {
         let limits = limits.with_head(limits.head.min(u32::try_from(storage).unwrap_or(u32::MAX)));
         let refusal = match self.scanner.scan(self.inbox.unread(), &limits) {
             Ok(Some(length)) => return Step::Done(Event::Head(length)),
-            Ok(None) if self.is_late(now) => Refusal::Timeout,
+            Ok(None) if self.is_late() => Refusal::Timeout,
             Ok(None) => return Step::Read,
             Err(error) if self.is_client => Refusal::Answer(AnswerError::Head(error)),
             Err(error) => Refusal::Request(error),
         };
-        self.refuse(refusal, now);
+        self.refuse(refusal);
         if self.outbox.is_empty() { Step::Done(Event::Over(Err(refusal))) } else { Step::Write }
     }
 
@@ -187,10 +193,6 @@ impl<B: Storage> Handshake<B> {
         }
     }
 
-    pub(crate) fn unsent(&self) -> &[u8] {
-        self.outbox.unsent()
-    }
-
     /// Notes that the transport took octets. One that takes none of several takes none any more.
     pub(crate) fn sent(&mut self, octets: usize) {
         if octets == 0 {
@@ -204,8 +206,8 @@ impl<B: Storage> Handshake<B> {
         self.outbox.flushed();
     }
 
-    pub(crate) fn next_deadline(&self, now: Tick) -> Option<Tick> {
-        self.deadlines.next_deadline(now, &self.config.timeouts)
+    pub(crate) fn next_deadline(&mut self) -> Option<Tick> {
+        self.time.next_deadline(&self.config.timeouts)
     }
 
     /// Answers the head of a request as `decide` says.
@@ -214,7 +216,6 @@ impl<B: Storage> Handshake<B> {
         head: usize,
         slots: &mut [Slot],
         origins: &OriginPolicy<'_>,
-        now: Tick,
         decide: impl FnOnce(&Request<'_, '_>, Responder<'_>) -> Answered,
     ) {
         let octets = self.inbox.unread().get(..head).unwrap_or_default();
@@ -230,7 +231,7 @@ impl<B: Storage> Handshake<B> {
                 self.verdict = Some(status.map_or(Ok(()), |status| Err(Refusal::Status(status))));
                 self.inbox.skip(head);
             }
-            Err(refusal) => self.refuse(refusal, now),
+            Err(refusal) => self.refuse(refusal),
         }
     }
 
@@ -261,9 +262,9 @@ impl<B: Storage> Handshake<B> {
     }
 
     /// The connection, once the handshake is over.
-    pub(crate) fn open<R: Role>(mut self, connection: Connection<R>, now: Tick) -> Machine<R, B> {
-        self.deadlines.opened(now);
-        Machine::new(connection, self.inbox, self.outbox, self.deadlines, self.config)
+    pub(crate) fn open<R: Role>(mut self, connection: Connection<R>) -> Machine<R, B, C> {
+        self.time.note(Deadlines::opened);
+        Machine::new(connection, self.inbox, self.outbox, self.time, self.config)
     }
 
     /// The connection, if the handshake was done elsewhere.
@@ -271,19 +272,18 @@ impl<B: Storage> Handshake<B> {
         mut self,
         connection: Connection<R>,
         leftover: &[u8],
-        now: Tick,
-    ) -> Result<Machine<R, B>, TooSmall> {
+    ) -> Result<Machine<R, B, C>, TooSmall> {
         if self.inbox.extend(leftover) < leftover.len() {
             return Err(TooSmall::Receive);
         }
-        Ok(self.open(connection, now))
+        Ok(self.open(connection))
     }
 
     /// Prepares the response that says why there is no connection. A client has nothing to say.
-    fn refuse(&mut self, refusal: Refusal, now: Tick) {
+    fn refuse(&mut self, refusal: Refusal) {
         self.verdict = Some(Err(refusal));
         // The response has a deadline of its own.
-        self.deadlines.close_begun(now);
+        self.time.note(Deadlines::close_begun);
         if self.is_client {
             return;
         }
@@ -299,8 +299,8 @@ impl<B: Storage> Handshake<B> {
         self.outbox.filled(length.unwrap_or_default());
     }
 
-    fn is_late(&mut self, now: Tick) -> bool {
-        matches!(self.deadlines.on_time(now, &self.config.timeouts), Some(Action::Fail(_)))
+    fn is_late(&mut self) -> bool {
+        matches!(self.time.due(&self.config.timeouts), Some(Action::Fail(_)))
     }
 }
 

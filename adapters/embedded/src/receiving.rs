@@ -3,15 +3,13 @@
 //! It decides in which order things are done. It does no I/O: blocking and async code ask what to do next and tell what
 //! was done.
 
-use crate::config::Config;
+use crate::config::{Clock, Config};
 use crate::outbox::Outbox;
 use crate::received::{Chunk, Received};
-use crate::sending::{Outcome, Sending, Step};
+use crate::sending::{Answer, Outcome, Sending, Step};
 use crate::storage::{Memory, Storage};
-use tightwire::deadline::{Deadlines, Tick};
-use tightwire::{
-    CloseCode, CloseFrame, Connection, Event, Inbound, Inbox, Limits, Progress, Role, SendError, Violation,
-};
+use crate::time::Time;
+use tightwire::{CloseCode, CloseFrame, Connection, Inbound, Inbox, Limits, Progress, Role, Violation};
 
 /// The inbound half and its storage.
 pub(crate) struct Receiving<R, I> {
@@ -75,9 +73,14 @@ impl<R: Role, I: Memory> Receiving<R, I> {
         }
     }
 
-    /// The payload of the control frame that the last poll gave.
-    pub(crate) fn control(&self) -> &[u8] {
-        self.inbox.control()
+    /// The reply that is owed.
+    pub(crate) fn answer(&self) -> Option<Answer<'_>> {
+        match self.owed {
+            Owed::Nothing => None,
+            Owed::Pong => Some(Answer::Pong(self.inbox.control())),
+            Owed::Close => Some(Answer::Close(self.inbox.close_frame().map(|frame| frame.code))),
+            Owed::Violation(violation) => Some(Answer::Violation(violation)),
+        }
     }
 
     /// What the peer's Close frame said, if it has arrived.
@@ -94,38 +97,36 @@ impl<R: Role, I: Memory> Receiving<R, I> {
 }
 
 /// Both sides of a connection.
-pub(crate) struct Machine<R, B: Storage> {
+pub(crate) struct Machine<R, B: Storage, C> {
     pub(crate) receiving: Receiving<R, B::Receive>,
-    pub(crate) sending: Sending<R, B::Transmit>,
+    pub(crate) sending: Sending<R, B::Transmit, C>,
 }
 
-impl<R: Role, B: Storage> Machine<R, B> {
+impl<R: Role, B: Storage, C: Clock> Machine<R, B, C> {
     pub(crate) fn new(
         connection: Connection<R>,
         inbox: Inbox<B::Receive>,
         outbox: Outbox<B::Transmit>,
-        deadlines: Deadlines,
+        time: Time<C>,
         config: &'static Config,
     ) -> Self {
         let (inbound, outbound) = connection.split();
         Self {
             receiving: Receiving::new(inbound, inbox),
-            sending: Sending::new(outbound, outbox, deadlines, config),
+            sending: Sending::new(outbound, outbox, time, config),
         }
     }
 
     /// What to do next to receive something. Everything that one read brought is handled before what answers it is
     /// written.
-    pub(crate) fn next(&mut self, now: Tick) -> Step<Result<Progress, Outcome>> {
+    pub(crate) fn next(&mut self) -> Step<Result<Progress, Outcome>> {
         loop {
-            if !self.sending.is_open() || !self.reply(now) {
-                match self.sending.next_end(now) {
-                    Step::Done(Some(outcome)) => return Step::Done(Err(outcome)),
+            if !self.sending.is_open() || !self.reply() {
+                match self.sending.next_end().done() {
+                    Ok(Some(outcome)) => return Step::Done(Err(outcome)),
                     // A reply that found no room has it now.
-                    Step::Done(None) => continue,
-                    Step::Read => return Step::Read,
-                    Step::Write => return Step::Write,
-                    Step::Flush => return Step::Flush,
+                    Ok(None) => continue,
+                    Err(step) => return step,
                 }
             }
             let Self { receiving, sending } = self;
@@ -134,21 +135,20 @@ impl<R: Role, B: Storage> Machine<R, B> {
                     return Step::Done(Ok(progress));
                 }
                 Ok(Progress::Ping) => receiving.owed = Owed::Pong,
-                Ok(Progress::Pong) => sending.pong_received(now),
+                Ok(Progress::Pong) => sending.pong_received(),
                 Ok(Progress::Close) => receiving.owed = Owed::Close,
                 Ok(Progress::NeedInput | Progress::NeedOutput(_)) => {
-                    if receiving.is_unfinished() {
-                        sending.deadlines.frame_begun(now);
-                    } else {
-                        sending.deadlines.frame_done();
-                    }
-                    match sending.next_out(now, true) {
+                    let unfinished = receiving.is_unfinished();
+                    sending.time.note(|deadlines, now| match unfinished {
+                        true => deadlines.frame_begun(now),
+                        false => deadlines.frame_done(),
+                    });
+                    match sending.next_out(true).done() {
                         // Something may have become due: look at everything again.
-                        Step::Done(Ok(())) if sending.check_time(now) => {}
-                        Step::Done(Ok(())) | Step::Read => return Step::Read,
-                        Step::Done(Err(outcome)) => return Step::Done(Err(outcome)),
-                        Step::Write => return Step::Write,
-                        Step::Flush => return Step::Flush,
+                        Ok(Ok(())) if sending.check_time() => {}
+                        Ok(Ok(())) => return Step::Read,
+                        Ok(Err(outcome)) => return Step::Done(Err(outcome)),
+                        Err(step) => return step,
                     }
                 }
                 Err(violation) => receiving.owed = Owed::Violation(violation),
@@ -157,32 +157,24 @@ impl<R: Role, B: Storage> Machine<R, B> {
     }
 
     /// Notes that the transport gave octets; none means that it has ended.
-    pub(crate) fn read(&mut self, octets: usize, now: Tick) {
+    pub(crate) fn read(&mut self, octets: usize) {
         if octets == 0 {
             self.sending.end_now(Outcome::Abnormal);
             return;
         }
         self.receiving.commit(octets);
-        self.sending.deadlines.received(now);
-        self.sending.deadlines.frame_progress(now);
+        self.sending.time.note(|deadlines, now| {
+            deadlines.received(now);
+            deadlines.frame_progress(now);
+        });
     }
 
     /// Tries to pay the reply that is owed.
-    fn reply(&mut self, now: Tick) -> bool {
+    fn reply(&mut self) -> bool {
         let Self { receiving, sending } = self;
-        let paid = match receiving.owed {
-            Owed::Nothing => return true,
-            Owed::Pong => sending.reply(&Event::Ping(receiving.inbox.control())),
-            Owed::Close => sending.reply(&Event::Close(receiving.inbox.close_frame())),
-            Owed::Violation(violation) => sending.fail(violation),
-        };
-        if matches!(paid, Err(SendError::NeedsSpace(_))) {
+        let Some(answer) = receiving.answer() else { return true };
+        if sending.answer(answer) == Ok(false) {
             return false;
-        }
-        match receiving.owed {
-            Owed::Close => sending.end(Outcome::Clean, now),
-            Owed::Violation(violation) => sending.end(Outcome::Violation(violation), now),
-            Owed::Nothing | Owed::Pong => {}
         }
         receiving.owed = Owed::Nothing;
         sending.is_open()

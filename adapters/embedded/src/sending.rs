@@ -3,10 +3,11 @@
 //! It decides what is to be written and when the end has come. It does no I/O: blocking and async code ask it what to
 //! do next and tell it what was done, so a call that stops anywhere leaves it as it was.
 
-use crate::config::Config;
+use crate::config::{Clock, Config, Untimed};
 use crate::error::Error;
 use crate::outbox::Outbox;
 use crate::storage::Memory;
+use crate::time::Time;
 use tightwire::deadline::{Action, Deadlines, Tick, Timeout};
 use tightwire::deflate::{Agreement, Compress, Flush};
 use tightwire::{CloseCode, CloseFrame, Event, Kind, Outbound, Output, Role, SendError, Violation};
@@ -21,6 +22,18 @@ pub(crate) enum Step<T> {
     /// Flush.
     Flush,
     Done(T),
+}
+
+impl<T> Step<T> {
+    /// What is done, or what is left to do.
+    pub(crate) fn done<U>(self) -> Result<T, Step<U>> {
+        match self {
+            Self::Done(done) => Ok(done),
+            Self::Read => Err(Step::Read),
+            Self::Write => Err(Step::Write),
+            Self::Flush => Err(Step::Flush),
+        }
+    }
 }
 
 /// Where a connection stands.
@@ -61,27 +74,41 @@ impl Outcome {
     }
 }
 
-pub(crate) struct Sending<R, O> {
+/// What the peer is owed for something that it sent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Answer<'a> {
+    Pong(&'a [u8]),
+    Close(Option<CloseCode>),
+    Violation(Violation),
+}
+
+pub(crate) struct Sending<R, O, C> {
     outbound: Outbound<R>,
-    outbox: Outbox<O>,
-    pub(crate) deadlines: Deadlines,
+    pub(crate) outbox: Outbox<O>,
+    pub(crate) time: Time<C>,
     pub(crate) config: &'static Config,
     phase: Phase,
     round_trip: Option<u32>,
 }
 
-impl<R: Role, O: Memory> Sending<R, O> {
+impl<R: Role, O: Memory, C: Clock> Sending<R, O, C> {
     pub(crate) const fn new(
         outbound: Outbound<R>,
         outbox: Outbox<O>,
-        deadlines: Deadlines,
+        time: Time<C>,
         config: &'static Config,
     ) -> Self {
-        Self { outbound, outbox, deadlines, config, phase: Phase::Open, round_trip: None }
+        Self { outbound, outbox, time, config, phase: Phase::Open, round_trip: None }
+    }
+
+    /// The same without a clock.
+    pub(crate) fn untimed(self) -> Sending<R, O, Untimed> {
+        let Self { outbound, outbox, config, phase, round_trip, .. } = self;
+        Sending { outbound, outbox, time: Time::NONE, config, phase, round_trip }
     }
 
     /// What has to be done before everything is with the transport; up to `flushed` or only to the last write.
-    pub(crate) fn next_out(&mut self, now: Tick, flushed: bool) -> Step<Result<(), Outcome>> {
+    pub(crate) fn next_out(&mut self, flushed: bool) -> Step<Result<(), Outcome>> {
         if let Phase::Ended(outcome) = self.phase {
             return Step::Done(Err(outcome));
         }
@@ -92,8 +119,8 @@ impl<R: Role, O: Memory> Sending<R, O> {
         } else {
             return Step::Done(Ok(()));
         };
-        self.deadlines.write_blocked(now);
-        self.check_time(now);
+        self.time.note(Deadlines::write_blocked);
+        self.check_time();
         match self.phase {
             Phase::Ended(outcome) => Step::Done(Err(outcome)),
             _ => step,
@@ -101,40 +128,31 @@ impl<R: Role, O: Memory> Sending<R, O> {
     }
 
     /// As [`next_out`](Self::next_out), for a receiver: where the connection stands once nothing is left to send.
-    pub(crate) fn next_end(&mut self, now: Tick) -> Step<Option<Outcome>> {
-        match self.next_out(now, true) {
-            Step::Done(Err(outcome)) => return Step::Done(Some(outcome)),
-            Step::Done(Ok(())) => {}
-            Step::Read => return Step::Read,
-            Step::Write => return Step::Write,
-            Step::Flush => return Step::Flush,
+    pub(crate) fn next_end(&mut self) -> Step<Option<Outcome>> {
+        match (self.next_out(true).done(), self.phase) {
+            (Err(step), _) => step,
+            (Ok(Err(outcome)), _) => Step::Done(Some(outcome)),
+            (Ok(Ok(())), Phase::Ending(outcome)) => {
+                self.phase = Phase::Ended(outcome);
+                Step::Done(Some(outcome))
+            }
+            (Ok(Ok(())), _) => Step::Done(None),
         }
-        if let Phase::Ending(outcome) = self.phase {
-            self.phase = Phase::Ended(outcome);
-            return Step::Done(Some(outcome));
-        }
-        Step::Done(None)
-    }
-
-    pub(crate) fn unsent(&self) -> &[u8] {
-        self.outbox.unsent()
     }
 
     /// Notes that the transport took octets. A transport that takes none of several takes none any more.
-    pub(crate) fn sent(&mut self, octets: usize, now: Tick) {
+    pub(crate) fn sent(&mut self, octets: usize) {
         if octets == 0 {
             self.end_now(Outcome::Abnormal);
         }
         self.outbox.sent(octets);
-        self.deadlines.write_progress(now);
-        if self.outbox.is_empty() {
-            self.deadlines.write_done(now);
-        }
+        let done = self.outbox.is_empty();
+        self.time.note(if done { Deadlines::write_done } else { Deadlines::write_progress });
     }
 
-    pub(crate) fn flushed(&mut self, now: Tick) {
+    pub(crate) fn flushed(&mut self) {
         self.outbox.flushed();
-        self.deadlines.write_done(now);
+        self.time.note(Deadlines::write_done);
     }
 
     /// Notes that the transport failed to write. While the connection was ending that is the end of it, for the reason
@@ -173,10 +191,17 @@ impl<R: Role, O: Memory> Sending<R, O> {
         self.round_trip
     }
 
-    /// Lets the outbound half append to what waits.
-    fn write<X>(&mut self, write: impl FnOnce(&mut Outbound<R>, &mut Output<'_>) -> X) -> X {
+    /// Lets the outbound half append to what waits: whether there was room.
+    fn write(
+        &mut self,
+        write: impl FnOnce(&mut Outbound<R>, &mut Output<'_>) -> Result<(), SendError>,
+    ) -> Result<bool, SendError> {
         let Self { outbound, outbox, .. } = self;
-        outbox.write(|out| write(outbound, out))
+        match outbox.write(|out| write(outbound, out)) {
+            Ok(()) => Ok(true),
+            Err(SendError::NeedsSpace(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Whether a message may begin.
@@ -185,17 +210,16 @@ impl<R: Role, O: Memory> Sending<R, O> {
     }
 
     /// Queues as much of a frame as there is room for, in frames as large as the storage allows, and takes it off the
-    /// front of `payload`; whether that was all. If not, what waits is to be written first.
+    /// front of `payload`; whether that was all. If not, what waits is to be written first: so it is with all of these.
     pub(crate) fn feed(&mut self, kind: Kind, payload: &mut &[u8], fin: bool) -> Result<bool, SendError> {
         let largest = largest_payload::<R>(self.outbox.capacity());
         loop {
             let (front, rest) = payload.split_at_checked(largest).unwrap_or((payload, &[]));
             let last = rest.is_empty();
-            match self.write(|outbound, out| outbound.fragment(kind, front, fin && last, out)) {
-                Ok(()) => *payload = rest,
-                Err(SendError::NeedsSpace(_)) => return Ok(false),
-                Err(error) => return Err(error),
+            if !self.write(|outbound, out| outbound.fragment(kind, front, fin && last, out))? {
+                return Ok(false);
             }
+            *payload = rest;
             if last {
                 return Ok(true);
             }
@@ -209,9 +233,12 @@ impl<R: Role, O: Memory> Sending<R, O> {
         payload: &mut &[u8],
         codec: &mut D,
     ) -> Result<bool, SendError> {
-        let fed =
-            self.write(|outbound, out| outbound.fragment_compressed(kind, payload, Flush::Last, codec, out));
-        if let Err(SendError::NeedsSpace(_)) = fed { Ok(false) } else { fed }
+        let mut all = false;
+        self.write(|outbound, out| {
+            all = outbound.fragment_compressed(kind, payload, Flush::Last, codec, out)?;
+            Ok(())
+        })?;
+        Ok(all)
     }
 
     /// Agrees on how this end compresses.
@@ -220,44 +247,55 @@ impl<R: Role, O: Memory> Sending<R, O> {
         Self { outbound: self.outbound.with_compression(terms), ..self }
     }
 
-    pub(crate) fn ping(&mut self, payload: &[u8], now: Tick) -> Result<(), SendError> {
-        self.write(|outbound, out| outbound.ping(payload, out))?;
-        self.deadlines.ping_sent(now);
-        Ok(())
+    pub(crate) fn ping(&mut self, payload: &[u8]) -> Result<bool, SendError> {
+        let queued = self.write(|outbound, out| outbound.ping(payload, out))?;
+        if queued {
+            self.time.note(Deadlines::ping_sent);
+        }
+        Ok(queued)
     }
 
-    pub(crate) fn pong(&mut self, payload: &[u8]) -> Result<(), SendError> {
+    pub(crate) fn pong(&mut self, payload: &[u8]) -> Result<bool, SendError> {
         self.write(|outbound, out| outbound.pong(payload, out))
     }
 
-    pub(crate) fn close(&mut self, code: CloseCode, reason: &str, now: Tick) -> Result<(), SendError> {
+    pub(crate) fn close(&mut self, code: CloseCode, reason: &str) -> Result<bool, SendError> {
         // RFC 6455 7.4.1: 1005 stands for a Close frame without a code
         let frame = (code != CloseCode::NO_STATUS).then_some(CloseFrame { code, reason });
-        self.write(|outbound, out| outbound.close(frame, out))?;
-        self.deadlines.close_begun(now);
-        Ok(())
+        let queued = self.write(|outbound, out| outbound.close(frame, out))?;
+        if queued {
+            self.time.note(Deadlines::close_begun);
+        }
+        Ok(queued)
     }
 
-    /// Queues what an event of the peer's wants answered; an error if there is no room for it.
-    pub(crate) fn reply(&mut self, event: &Event<'_>) -> Result<(), SendError> {
-        self.write(|outbound, out| outbound.reply(event, out))
-    }
-
-    /// Queues the Close frame that a violation demands; an error if there is no room for it.
-    pub(crate) fn fail(&mut self, violation: Violation) -> Result<(), SendError> {
-        self.write(|outbound, out| outbound.fail(violation, out))
+    /// Queues what the peer is owed. Nothing can be sent behind a Close frame, and nothing is owed then.
+    pub(crate) fn answer(&mut self, answer: Answer<'_>) -> Result<bool, SendError> {
+        let queued = self.write(|outbound, out| match answer {
+            Answer::Pong(payload) => outbound.reply(&Event::Ping(payload), out),
+            Answer::Close(code) => {
+                outbound.reply(&Event::Close(code.map(|code| CloseFrame { code, reason: "" })), out)
+            }
+            Answer::Violation(violation) => outbound.fail(violation, out),
+        })?;
+        match answer {
+            Answer::Close(_) if queued => self.end(Outcome::Clean),
+            Answer::Violation(violation) if queued => self.end(Outcome::Violation(violation)),
+            _ => {}
+        }
+        Ok(queued)
     }
 
     /// Notes a Pong.
-    pub(crate) fn pong_received(&mut self, now: Tick) {
-        if let Some(ticks) = self.deadlines.pong_received(now) {
+    pub(crate) fn pong_received(&mut self) {
+        if let Some(Some(ticks)) = self.time.note(Deadlines::pong_received) {
             self.round_trip = Some(ticks);
         }
     }
 
     /// Ends the connection once everything is sent.
-    pub(crate) fn end(&mut self, outcome: Outcome, now: Tick) {
-        self.deadlines.close_begun(now);
+    fn end(&mut self, outcome: Outcome) {
+        self.time.note(Deadlines::close_begun);
         self.phase = Phase::Ending(outcome);
     }
 
@@ -267,29 +305,30 @@ impl<R: Role, O: Memory> Sending<R, O> {
     }
 
     /// Does what the time asks for: queues a Ping, or begins the end. Whether it did something.
-    pub(crate) fn check_time(&mut self, now: Tick) -> bool {
-        let Some(action) = self.deadlines.on_time(now, &self.config.timeouts) else { return false };
+    pub(crate) fn check_time(&mut self) -> bool {
+        let Some(action) = self.time.due(&self.config.timeouts) else { return false };
         match (action, self.phase) {
             (Action::Ping, _) => {
                 // Nothing waits when a Ping is due, so there is room for it.
                 let _ = self.write(|outbound, out| outbound.ping(b"", out));
             }
-            (Action::Fail(_), Phase::Ending(outcome)) => self.phase = Phase::Ended(outcome),
+            (Action::Fail(_), Phase::Ending(outcome)) => self.end_now(outcome),
             (Action::Fail(timeout), _) => {
-                let told = timeout
-                    .close_code()
-                    .is_some_and(|code| self.write(|outbound, out| outbound.close_with(code, out)).is_ok());
-                self.deadlines.close_begun(now);
-                let outcome = Outcome::Timeout(timeout);
-                self.phase = if told { Phase::Ending(outcome) } else { Phase::Ended(outcome) };
+                let told = timeout.close_code().is_some_and(|code| {
+                    self.write(|outbound, out| outbound.close_with(code, out)) == Ok(true)
+                });
+                self.end(Outcome::Timeout(timeout));
+                if !told {
+                    self.end_now(Outcome::Timeout(timeout));
+                }
             }
         }
         true
     }
 
     /// When to look at the time again.
-    pub(crate) fn next_deadline(&self, now: Tick) -> Option<Tick> {
-        self.deadlines.next_deadline(now, &self.config.timeouts)
+    pub(crate) fn next_deadline(&mut self) -> Option<Tick> {
+        self.time.next_deadline(&self.config.timeouts)
     }
 }
 

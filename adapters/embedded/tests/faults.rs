@@ -187,3 +187,17 @@ fn output_that_nobody_takes_ends() {
     assert_eq!(socket.send("y"), Err(Error::Timeout(Timeout::WriteStall)));
     assert_eq!(socket.into_transport().output, b"");
 }
+
+// Without a clock there is no time, however long a call takes
+#[test]
+fn without_a_clock_nothing_is_due() {
+    let mut pipe = Pipe::new(&frame(false, 0x8A, b"unasked"));
+    pipe.at_end = Some(ErrorKind::TimedOut);
+    let mut socket = open(pipe, Untimed);
+    socket.ping(b"p").unwrap();
+    for _ in 0..100 {
+        assert_eq!(socket.recv(), Err(Error::Io(ErrorKind::TimedOut)));
+    }
+    assert_eq!((socket.next_deadline(), socket.round_trip()), (None, None));
+    assert_eq!(socket.into_transport().output, b"\x89\x01p");
+}

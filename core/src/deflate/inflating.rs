@@ -225,7 +225,6 @@ const _: () = assert!(size_of::<Inflating>() <= 32);
 pub struct Collector<S> {
     storage: S,
     length: usize,
-    /// Some of the message was taken by [`clear`](Self::clear).
     is_part: bool,
     inflating: Inflating,
 }
@@ -263,11 +262,28 @@ impl<S: AsRef<[u8]> + AsMut<[u8]>> Collector<S> {
         }
     }
 
+    /// Begins another message in the same storage. The last one, whole or not, is gone then.
+    pub const fn restart(&mut self, kind: Kind) {
+        self.length = 0;
+        self.is_part = false;
+        self.inflating = Inflating::new(kind);
+    }
+
+    /// Text or binary.
+    pub const fn kind(&self) -> Kind {
+        self.inflating.kind
+    }
+
     /// Forgets the octets collected so far, because the caller has taken them as a part of the message: the storage
     /// is there for the next part. From then on [`octets`](Self::octets) lends parts, and no whole message comes.
     pub const fn clear(&mut self) {
         self.is_part |= self.length > 0;
         self.length = 0;
+    }
+
+    /// Whether some of the message was taken by [`clear`](Self::clear).
+    pub const fn is_part(&self) -> bool {
+        self.is_part
     }
 
     /// The message; `None` before its end, or if a part of it was taken.

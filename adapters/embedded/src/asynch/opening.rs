@@ -47,15 +47,12 @@ pub async fn accept_with<IO: Read + Write, B: Storage, C: Timer>(
     origins: &OriginPolicy<'_>,
     decide: impl FnOnce(&Request<'_, '_>, Responder<'_>) -> Answered,
 ) -> Accepted<IO, B, C> {
-    let Opening { mut io, buffers, slots, config, mut clock } = opening;
-    let mut handshake = Handshake::new(buffers, config, clock.now());
-    if let Event::Head(head) = drive(&mut io, &mut handshake, &mut clock).await? {
-        let now = clock.now();
-        handshake.answer(head, slots, origins, now, decide);
-        drive(&mut io, &mut handshake, &mut clock).await?;
+    let (mut io, slots, mut handshake) = opening.begin();
+    if let Event::Head(head) = drive(&mut io, &mut handshake).await? {
+        handshake.answer(head, slots, origins, decide);
+        drive(&mut io, &mut handshake).await?;
     }
-    let now = clock.now();
-    Ok(WebSocket::new(io, handshake.open(Connection::server(), now), clock))
+    Ok(WebSocket::new(io, handshake.open(Connection::server())))
 }
 
 /// Opens a connection as a client: sends `offer`, verifies the answer, and gives the subprotocol that the server chose.
@@ -88,16 +85,14 @@ pub async fn connect_with<'o, IO: Read + Write, B: Storage, C: Timer, K: KeySour
     mut keys: K,
     look: impl FnOnce(&Response<'_, '_>),
 ) -> Connected<'o, IO, K, B, C> {
-    let Opening { mut io, buffers, slots, config, mut clock } = opening;
-    let mut handshake = Handshake::new(buffers, config, clock.now());
+    let (mut io, slots, mut handshake) = opening.begin();
     let nonce = nonce(&mut keys);
     handshake.offer(offer, nonce)?;
     let mut protocol = None;
-    if let Event::Head(head) = drive(&mut io, &mut handshake, &mut clock).await? {
+    if let Event::Head(head) = drive(&mut io, &mut handshake).await? {
         protocol = handshake.verify(head, slots, offer, nonce, look).map_err(OpenError::Answer)?;
     }
-    let now = clock.now();
-    Ok((WebSocket::new(io, handshake.open(Connection::client(keys), now), clock), protocol))
+    Ok((WebSocket::new(io, handshake.open(Connection::client(keys))), protocol))
 }
 
 /// Takes over a connection whose opening handshake was done elsewhere. `leftover` are the octets that arrived behind the
@@ -110,35 +105,32 @@ pub fn adopt<IO: Read + Write, R: Role, B: Storage, C: Timer>(
     connection: Connection<R>,
     leftover: &[u8],
 ) -> Result<WebSocket<IO, R, B, C>, TooSmall> {
-    let Opening { io, buffers, config, mut clock, .. } = opening;
-    let now = clock.now();
-    let machine = Handshake::new(buffers, config, now).adopt(connection, leftover, now)?;
-    Ok(WebSocket::new(io, machine, clock))
+    let (io, _, handshake) = opening.begin();
+    Ok(WebSocket::new(io, handshake.adopt(connection, leftover)?))
 }
 
 /// Reads and writes until a head has arrived or the handshake is over.
-async fn drive<IO: Read + Write, B: Storage>(
+async fn drive<IO: Read + Write, B: Storage, C: Timer>(
     io: &mut IO,
-    handshake: &mut Handshake<B>,
-    clock: &mut impl Timer,
+    handshake: &mut Handshake<B, C>,
 ) -> Result<Event, OpenError<IO::Error>> {
     loop {
-        let now = clock.now();
-        let step = handshake.next(now);
-        let deadline = handshake.next_deadline(now);
+        let step = handshake.next();
+        let deadline = handshake.next_deadline();
+        let Handshake { inbox, outbox, time, .. } = handshake;
         match step {
             Step::Read => {
-                if let Some(read) = within(io.read(handshake.space()), clock, deadline).await {
+                if let Some(read) = within(io.read(inbox.space()), &mut time.clock, deadline).await {
                     handshake.read(read.map_err(OpenError::Io)?);
                 }
             }
             Step::Write => {
-                if let Some(written) = within(io.write(handshake.unsent()), clock, deadline).await {
+                if let Some(written) = within(io.write(outbox.unsent()), &mut time.clock, deadline).await {
                     handshake.sent(written.map_err(OpenError::Io)?);
                 }
             }
             Step::Flush => {
-                if let Some(flushed) = within(io.flush(), clock, deadline).await {
+                if let Some(flushed) = within(io.flush(), &mut time.clock, deadline).await {
                     flushed.map_err(OpenError::Io)?;
                     handshake.flushed();
                 }

@@ -6,13 +6,12 @@ use crate::sending::{Sending, Step};
 use crate::storage::Memory;
 use embedded_io_async::Write;
 use tightwire::deflate::Compress;
-use tightwire::{CloseCode, Kind, Message, Role};
+use tightwire::{CloseCode, Kind, Message, Role, SendError};
 
 /// The sending side of a connection, lent beside what was received.
 pub struct Sender<'a, IO, R, O, C> {
     pub(crate) io: &'a mut IO,
-    pub(crate) sending: &'a mut Sending<R, O>,
-    pub(crate) clock: &'a mut C,
+    pub(crate) sending: &'a mut Sending<R, O, C>,
 }
 
 impl<IO: Write, R: Role, O: Memory, C: Timer> Sender<'_, IO, R, O, C> {
@@ -97,7 +96,7 @@ impl<IO: Write, R: Role, O: Memory, C: Timer> Sender<'_, IO, R, O, C> {
     /// # Errors
     /// As [`feed`](Self::feed).
     pub async fn ping(&mut self, payload: &[u8]) -> Result<(), Error<IO::Error>> {
-        self.control(|sending, now| sending.ping(payload, now)).await
+        self.control(|sending| sending.ping(payload)).await
     }
 
     /// Sends a Pong that nobody asked for (RFC 6455 5.5.3). Pings are answered without it.
@@ -107,7 +106,7 @@ impl<IO: Write, R: Role, O: Memory, C: Timer> Sender<'_, IO, R, O, C> {
     /// # Errors
     /// As [`feed`](Self::feed).
     pub async fn pong(&mut self, payload: &[u8]) -> Result<(), Error<IO::Error>> {
-        self.control(|sending, _| sending.pong(payload)).await
+        self.control(|sending| sending.pong(payload)).await
     }
 
     /// Sends a Close frame and does not wait for the peer's. Nothing can be sent after it; receiving goes on, until the
@@ -119,7 +118,7 @@ impl<IO: Write, R: Role, O: Memory, C: Timer> Sender<'_, IO, R, O, C> {
     /// [`Error::Caller`] for a code or a reason that must not be sent, or after a Close frame; else as
     /// [`feed`](Self::feed).
     pub async fn start_close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error<IO::Error>> {
-        self.control(|sending, now| sending.close(code, reason, now)).await
+        self.control(|sending| sending.close(code, reason)).await
     }
 
     /// Writes everything that is queued.
@@ -135,37 +134,32 @@ impl<IO: Write, R: Role, O: Memory, C: Timer> Sender<'_, IO, R, O, C> {
     /// Queues a control frame, at the latest when all else is written, and sends it.
     async fn control(
         &mut self,
-        mut queue: impl FnMut(&mut Sending<R, O>, u32) -> Result<(), tightwire::SendError>,
+        mut queue: impl FnMut(&mut Sending<R, O, C>) -> Result<bool, SendError>,
     ) -> Result<(), Error<IO::Error>> {
-        use tightwire::SendError::NeedsSpace;
-        if let Err(error) = queue(self.sending, self.clock.now()) {
-            if !matches!(error, NeedsSpace(_)) {
-                return Err(error.into());
-            }
+        while !queue(self.sending)? {
             self.write_out(false).await?;
-            queue(self.sending, self.clock.now())?;
         }
         self.flush().await
     }
 
     pub(super) async fn write_out(&mut self, flush: bool) -> Result<(), Error<IO::Error>> {
         loop {
-            let now = self.clock.now();
-            let step = self.sending.next_out(now, flush);
-            let deadline = self.sending.next_deadline(now);
+            let step = self.sending.next_out(flush);
+            let deadline = self.sending.next_deadline();
+            let Sending { outbox, time, .. } = &mut *self.sending;
             match step {
                 Step::Done(Ok(())) | Step::Read => return Ok(()),
                 Step::Done(Err(outcome)) => return Err(outcome.sent()),
                 Step::Write => {
-                    let write = self.io.write(self.sending.unsent());
-                    if let Some(written) = within(write, self.clock, deadline).await {
-                        self.sending.sent(written.map_err(Error::Io)?, self.clock.now());
+                    let write = self.io.write(outbox.unsent());
+                    if let Some(written) = within(write, &mut time.clock, deadline).await {
+                        self.sending.sent(written.map_err(Error::Io)?);
                     }
                 }
                 Step::Flush => {
-                    if let Some(flushed) = within(self.io.flush(), self.clock, deadline).await {
+                    if let Some(flushed) = within(self.io.flush(), &mut time.clock, deadline).await {
                         flushed.map_err(Error::Io)?;
-                        self.sending.flushed(self.clock.now());
+                        self.sending.flushed();
                     }
                 }
             }

@@ -19,13 +19,12 @@ use tightwire::{CloseCode, CloseFrame, Kind, Message, Progress, Role};
 /// Pings and the peer's Close frame are answered, keepalive is kept and deadlines are watched while it receives.
 pub struct WebSocket<IO, R, B: Storage, C = Untimed> {
     io: IO,
-    machine: Machine<R, B>,
-    clock: C,
+    machine: Machine<R, B, C>,
 }
 
 impl<IO: Read + Write, R: Role, B: Storage, C: Timer> WebSocket<IO, R, B, C> {
-    pub(crate) const fn new(io: IO, machine: Machine<R, B>, clock: C) -> Self {
-        Self { io, machine, clock }
+    pub(crate) const fn new(io: IO, machine: Machine<R, B, C>) -> Self {
+        Self { io, machine }
     }
 
     /// Receives the next message, or the next piece of one that is larger than the storage, lent until the next call;
@@ -55,9 +54,9 @@ impl<IO: Read + Write, R: Role, B: Storage, C: Timer> WebSocket<IO, R, B, C> {
         &mut self,
     ) -> Result<Option<(Received<'_>, Sender<'_, IO, R, B::Transmit, C>)>, Error<IO::Error>> {
         let progress = self.progress().await?;
-        let Self { io, machine: Machine { receiving, sending }, clock } = self;
+        let Self { io, machine: Machine { receiving, sending } } = self;
         let received = progress.and_then(|progress| receiving.received(progress));
-        Ok(received.map(|received| (received, Sender { io, sending, clock })))
+        Ok(received.map(|received| (received, Sender { io, sending })))
     }
 
     /// The same connection with compression agreed on (RFC 7692): the agreement that
@@ -65,8 +64,7 @@ impl<IO: Read + Write, R: Role, B: Storage, C: Timer> WebSocket<IO, R, B, C> {
     /// gave during the handshake. From then on receive with [`recv_inflated`](Self::recv_inflated).
     #[must_use]
     pub fn with_compression(self, agreement: Agreement) -> Self {
-        let Self { io, machine, clock } = self;
-        Self { io, machine: machine.with_compression(agreement), clock }
+        Self { io: self.io, machine: self.machine.with_compression(agreement) }
     }
 
     /// As [`recv`](Self::recv), and inflates what is compressed into the storage of `inflation`. `codec` works in memory
@@ -82,11 +80,8 @@ impl<IO: Read + Write, R: Role, B: Storage, C: Timer> WebSocket<IO, R, B, C> {
         codec: &mut D,
     ) -> Result<Option<Received<'a>>, Error<IO::Error>> {
         loop {
-            if inflation.has_chunk() {
-                let Machine { receiving, sending } = &mut self.machine;
-                if let Some(piece) = receiving.inflate(inflation, codec, &sending.config.limits) {
-                    return Ok(Some(inflation.received(piece)));
-                }
+            if self.machine.inflate(inflation, codec) {
+                return Ok(Some(inflation.received()));
             }
             let Some(progress) = self.progress().await? else { return Ok(None) };
             if !inflation.takes(progress) {
@@ -97,7 +92,7 @@ impl<IO: Read + Write, R: Role, B: Storage, C: Timer> WebSocket<IO, R, B, C> {
 
     /// The sending side by itself.
     pub fn sender(&mut self) -> Sender<'_, IO, R, B::Transmit, C> {
-        Sender { io: &mut self.io, sending: &mut self.machine.sending, clock: &mut self.clock }
+        Sender { io: &mut self.io, sending: &mut self.machine.sending }
     }
 
     /// Queues a message without writing it yet: see [`Sender::feed`].
@@ -210,7 +205,7 @@ impl<IO: Read + Write, R: Role, B: Storage, C: Timer> WebSocket<IO, R, B, C> {
 
     /// When a deadline passes next, in ticks of the clock. `None` if none runs. Receiving waits for it by itself.
     pub fn next_deadline(&mut self) -> Option<Tick> {
-        self.machine.sending.next_deadline(self.clock.now())
+        self.machine.sending.next_deadline()
     }
 
     /// The transport.
@@ -224,28 +219,28 @@ impl<IO: Read + Write, R: Role, B: Storage, C: Timer> WebSocket<IO, R, B, C> {
     }
 
     async fn progress(&mut self) -> Result<Option<Progress>, Error<IO::Error>> {
-        let Self { io, machine, clock } = self;
+        let Self { io, machine } = self;
         loop {
-            let now = clock.now();
-            let step = machine.next(now);
-            let deadline = machine.sending.next_deadline(now);
+            let step = machine.next();
+            let deadline = machine.sending.next_deadline();
+            let Machine { receiving, sending } = machine;
+            let timer = &mut sending.time.clock;
             match step {
                 Step::Done(Ok(progress)) => return Ok(Some(progress)),
                 Step::Done(Err(outcome)) => return outcome.received(),
                 Step::Read => {
-                    let read = io.read(machine.receiving.space());
-                    if let Some(read) = within(read, clock, deadline).await {
-                        machine.read(read.map_err(Error::Io)?, clock.now());
+                    if let Some(read) = within(io.read(receiving.space()), timer, deadline).await {
+                        machine.read(read.map_err(Error::Io)?);
                     }
                 }
-                Step::Write => match within(io.write(machine.sending.unsent()), clock, deadline).await {
-                    Some(Ok(octets)) => machine.sending.sent(octets, clock.now()),
-                    Some(Err(error)) => machine.sending.write_failed(error)?,
+                Step::Write => match within(io.write(sending.outbox.unsent()), timer, deadline).await {
+                    Some(Ok(octets)) => sending.sent(octets),
+                    Some(Err(error)) => sending.write_failed(error)?,
                     None => {}
                 },
-                Step::Flush => match within(io.flush(), clock, deadline).await {
-                    Some(Ok(())) => machine.sending.flushed(clock.now()),
-                    Some(Err(error)) => machine.sending.write_failed(error)?,
+                Step::Flush => match within(io.flush(), timer, deadline).await {
+                    Some(Ok(())) => sending.flushed(),
+                    Some(Err(error)) => sending.write_failed(error)?,
                     None => {}
                 },
             }
@@ -254,7 +249,7 @@ impl<IO: Read + Write, R: Role, B: Storage, C: Timer> WebSocket<IO, R, B, C> {
 }
 
 impl<IO, R, B: Storage, C> WebSocket<IO, R, B, C> {
-    pub(super) fn into_parts(self) -> (IO, Machine<R, B>) {
+    pub(super) fn into_parts(self) -> (IO, Machine<R, B, C>) {
         (self.io, self.machine)
     }
 }

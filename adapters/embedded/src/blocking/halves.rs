@@ -1,19 +1,19 @@
 //! The halves of a connection over a blocking transport, for two tasks.
 
 use super::{Sender, WebSocket};
-use crate::config::Untimed;
+use crate::config::{Clock, Untimed};
 use crate::error::Error;
 use crate::halves::{Incoming, ReceivingHalf, Reply};
 use crate::sending::{Sending, Step};
 use crate::storage::{Memory, Storage};
 use embedded_io::{Read, Write};
-use tightwire::{CloseFrame, Role, SendError};
+use tightwire::{CloseFrame, Role};
 
 /// Both halves of a connection whose transport was divided into `I` and `O`.
 pub type Halves<I, O, R, B> =
     (Receiver<I, R, <B as Storage>::Receive>, Transmitter<O, R, <B as Storage>::Transmit>);
 
-impl<IO, R: Role, B: Storage, C> WebSocket<IO, R, B, C> {
+impl<IO, R: Role, B: Storage, C: Clock> WebSocket<IO, R, B, C> {
     /// Splits the connection for two tasks, if the transport can be split: `divide` gives its two directions. The halves
     /// share nothing: each [`Incoming::Reply`] of the receiving one is for the caller to hand to the transmitting one.
     ///
@@ -22,7 +22,7 @@ impl<IO, R: Role, B: Storage, C> WebSocket<IO, R, B, C> {
         let (io, machine) = self.into_parts();
         let (input, output) = divide(io);
         let (half, sending) = machine.split();
-        (Receiver { io: input, half }, Transmitter { io: output, sending, clock: Untimed })
+        (Receiver { io: input, half }, Transmitter { io: output, sending })
     }
 }
 
@@ -67,14 +67,13 @@ impl<I: Read, R: Role, M: Memory> Receiver<I, R, M> {
 /// The half that transmits.
 pub struct Transmitter<O, R, M> {
     io: O,
-    sending: Sending<R, M>,
-    clock: Untimed,
+    sending: Sending<R, M, Untimed>,
 }
 
 impl<O: Write, R: Role, M: Memory> Transmitter<O, R, M> {
     /// The sending side: messages, fragments, control frames and the Close frame.
     pub fn sender(&mut self) -> Sender<'_, O, R, M, Untimed> {
-        Sender { io: &mut self.io, sending: &mut self.sending, clock: &mut self.clock }
+        Sender { io: &mut self.io, sending: &mut self.sending }
     }
 
     /// Sends what the receiving half wants answered, at once. Behind a Close frame there is nothing to answer.
@@ -82,15 +81,8 @@ impl<O: Write, R: Role, M: Memory> Transmitter<O, R, M> {
     /// # Errors
     /// [`Error::Ended`] or [`Error::Io`]; [`Error::Peer`] for a violation that was told to the peer before.
     pub fn reply(&mut self, reply: &Reply) -> Result<(), Error<O::Error>> {
-        if self.sending.is_closed() {
-            return self.sender().flush();
-        }
-        match self.sending.answer(reply) {
-            Err(SendError::NeedsSpace(_)) => {
-                self.sender().write_out(false)?;
-                self.sending.answer(reply)?;
-            }
-            answered => answered?,
+        while !self.sending.answer(reply.answer())? {
+            self.sender().write_out(false)?;
         }
         self.sender().flush()
     }

@@ -41,15 +41,12 @@ pub fn accept_with<IO: Read + Write, B: Storage, C: Clock>(
     origins: &OriginPolicy<'_>,
     decide: impl FnOnce(&Request<'_, '_>, Responder<'_>) -> Answered,
 ) -> Accepted<IO, B, C> {
-    let Opening { mut io, buffers, slots, config, mut clock } = opening;
-    let mut handshake = Handshake::new(buffers, config, clock.now());
-    if let Event::Head(head) = drive(&mut io, &mut handshake, &mut clock)? {
-        let now = clock.now();
-        handshake.answer(head, slots, origins, now, decide);
-        drive(&mut io, &mut handshake, &mut clock)?;
+    let (mut io, slots, mut handshake) = opening.begin();
+    if let Event::Head(head) = drive(&mut io, &mut handshake)? {
+        handshake.answer(head, slots, origins, decide);
+        drive(&mut io, &mut handshake)?;
     }
-    let now = clock.now();
-    Ok(WebSocket::new(io, handshake.open(Connection::server(), now), clock))
+    Ok(WebSocket::new(io, handshake.open(Connection::server())))
 }
 
 /// Opens a connection as a client: sends `offer`, verifies the answer, and gives the subprotocol that the server chose.
@@ -76,16 +73,14 @@ pub fn connect_with<'o, IO: Read + Write, B: Storage, C: Clock, K: KeySource>(
     mut keys: K,
     look: impl FnOnce(&Response<'_, '_>),
 ) -> Connected<'o, IO, K, B, C> {
-    let Opening { mut io, buffers, slots, config, mut clock } = opening;
-    let mut handshake = Handshake::new(buffers, config, clock.now());
+    let (mut io, slots, mut handshake) = opening.begin();
     let nonce = nonce(&mut keys);
     handshake.offer(offer, nonce)?;
     let mut protocol = None;
-    if let Event::Head(head) = drive(&mut io, &mut handshake, &mut clock)? {
+    if let Event::Head(head) = drive(&mut io, &mut handshake)? {
         protocol = handshake.verify(head, slots, offer, nonce, look).map_err(OpenError::Answer)?;
     }
-    let now = clock.now();
-    Ok((WebSocket::new(io, handshake.open(Connection::client(keys), now), clock), protocol))
+    Ok((WebSocket::new(io, handshake.open(Connection::client(keys))), protocol))
 }
 
 /// Takes over a connection whose opening handshake was done elsewhere. `leftover` are the octets that arrived behind the
@@ -98,26 +93,23 @@ pub fn adopt<IO: Read + Write, R: Role, B: Storage, C: Clock>(
     connection: Connection<R>,
     leftover: &[u8],
 ) -> Result<WebSocket<IO, R, B, C>, TooSmall> {
-    let Opening { io, buffers, config, mut clock, .. } = opening;
-    let now = clock.now();
-    let machine = Handshake::new(buffers, config, now).adopt(connection, leftover, now)?;
-    Ok(WebSocket::new(io, machine, clock))
+    let (io, _, handshake) = opening.begin();
+    Ok(WebSocket::new(io, handshake.adopt(connection, leftover)?))
 }
 
 /// Reads and writes until a head has arrived or the handshake is over.
-fn drive<IO: Read + Write, B: Storage>(
+fn drive<IO: Read + Write, B: Storage, C: Clock>(
     io: &mut IO,
-    handshake: &mut Handshake<B>,
-    clock: &mut impl Clock,
+    handshake: &mut Handshake<B, C>,
 ) -> Result<Event, OpenError<IO::Error>> {
     loop {
-        match handshake.next(clock.now()) {
+        match handshake.next() {
             Step::Read => {
                 let octets = io.read(handshake.space()).map_err(OpenError::Io)?;
                 handshake.read(octets);
             }
             Step::Write => {
-                let octets = io.write(handshake.unsent()).map_err(OpenError::Io)?;
+                let octets = io.write(handshake.outbox.unsent()).map_err(OpenError::Io)?;
                 handshake.sent(octets);
             }
             Step::Flush => {

@@ -6,13 +6,12 @@ use crate::sending::{Sending, Step};
 use crate::storage::Memory;
 use embedded_io::Write;
 use tightwire::deflate::Compress;
-use tightwire::{CloseCode, Kind, Message, Role};
+use tightwire::{CloseCode, Kind, Message, Role, SendError};
 
 /// The sending side of a connection, lent beside what was received.
 pub struct Sender<'a, IO, R, O, C> {
     pub(crate) io: &'a mut IO,
-    pub(crate) sending: &'a mut Sending<R, O>,
-    pub(crate) clock: &'a mut C,
+    pub(crate) sending: &'a mut Sending<R, O, C>,
 }
 
 impl<IO: Write, R: Role, O: Memory, C: Clock> Sender<'_, IO, R, O, C> {
@@ -81,7 +80,7 @@ impl<IO: Write, R: Role, O: Memory, C: Clock> Sender<'_, IO, R, O, C> {
     /// # Errors
     /// As [`feed`](Self::feed).
     pub fn ping(&mut self, payload: &[u8]) -> Result<(), Error<IO::Error>> {
-        self.control(|sending, now| sending.ping(payload, now))
+        self.control(|sending| sending.ping(payload))
     }
 
     /// Sends a Pong that nobody asked for (RFC 6455 5.5.3). Pings are answered without it.
@@ -89,7 +88,7 @@ impl<IO: Write, R: Role, O: Memory, C: Clock> Sender<'_, IO, R, O, C> {
     /// # Errors
     /// As [`feed`](Self::feed).
     pub fn pong(&mut self, payload: &[u8]) -> Result<(), Error<IO::Error>> {
-        self.control(|sending, _| sending.pong(payload))
+        self.control(|sending| sending.pong(payload))
     }
 
     /// Sends a Close frame and does not wait for the peer's. Nothing can be sent after it; receiving goes on, until the
@@ -99,7 +98,7 @@ impl<IO: Write, R: Role, O: Memory, C: Clock> Sender<'_, IO, R, O, C> {
     /// [`Error::Caller`] for a code or a reason that must not be sent, or after a Close frame; else as
     /// [`feed`](Self::feed).
     pub fn start_close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error<IO::Error>> {
-        self.control(|sending, now| sending.close(code, reason, now))
+        self.control(|sending| sending.close(code, reason))
     }
 
     /// Writes everything that is queued.
@@ -113,31 +112,26 @@ impl<IO: Write, R: Role, O: Memory, C: Clock> Sender<'_, IO, R, O, C> {
     /// Queues a control frame, at the latest when all else is written, and sends it.
     fn control(
         &mut self,
-        mut queue: impl FnMut(&mut Sending<R, O>, u32) -> Result<(), tightwire::SendError>,
+        mut queue: impl FnMut(&mut Sending<R, O, C>) -> Result<bool, SendError>,
     ) -> Result<(), Error<IO::Error>> {
-        use tightwire::SendError::NeedsSpace;
-        if let Err(error) = queue(self.sending, self.clock.now()) {
-            if !matches!(error, NeedsSpace(_)) {
-                return Err(error.into());
-            }
+        while !queue(self.sending)? {
             self.write_out(false)?;
-            queue(self.sending, self.clock.now())?;
         }
         self.flush()
     }
 
     pub(super) fn write_out(&mut self, flush: bool) -> Result<(), Error<IO::Error>> {
         loop {
-            match self.sending.next_out(self.clock.now(), flush) {
+            match self.sending.next_out(flush) {
                 Step::Done(Ok(())) | Step::Read => return Ok(()),
                 Step::Done(Err(outcome)) => return Err(outcome.sent()),
                 Step::Write => {
-                    let octets = self.io.write(self.sending.unsent()).map_err(Error::Io)?;
-                    self.sending.sent(octets, self.clock.now());
+                    let octets = self.io.write(self.sending.outbox.unsent()).map_err(Error::Io)?;
+                    self.sending.sent(octets);
                 }
                 Step::Flush => {
                     self.io.flush().map_err(Error::Io)?;
-                    self.sending.flushed(self.clock.now());
+                    self.sending.flushed();
                 }
             }
         }

@@ -18,13 +18,12 @@ use tightwire::{CloseCode, CloseFrame, Kind, Message, Progress, Role};
 /// Pings and the peer's Close frame are answered and deadlines are looked at while it receives.
 pub struct WebSocket<IO, R, B: Storage, C = Untimed> {
     io: IO,
-    machine: Machine<R, B>,
-    clock: C,
+    machine: Machine<R, B, C>,
 }
 
 impl<IO: Read + Write, R: Role, B: Storage, C: Clock> WebSocket<IO, R, B, C> {
-    pub(crate) const fn new(io: IO, machine: Machine<R, B>, clock: C) -> Self {
-        Self { io, machine, clock }
+    pub(crate) const fn new(io: IO, machine: Machine<R, B, C>) -> Self {
+        Self { io, machine }
     }
 
     /// Receives the next message, or the next piece of one that is larger than the storage, lent until the next call;
@@ -50,9 +49,9 @@ impl<IO: Read + Write, R: Role, B: Storage, C: Clock> WebSocket<IO, R, B, C> {
         &mut self,
     ) -> Result<Option<(Received<'_>, Sender<'_, IO, R, B::Transmit, C>)>, Error<IO::Error>> {
         let progress = self.progress()?;
-        let Self { io, machine: Machine { receiving, sending }, clock } = self;
+        let Self { io, machine: Machine { receiving, sending } } = self;
         let received = progress.and_then(|progress| receiving.received(progress));
-        Ok(received.map(|received| (received, Sender { io, sending, clock })))
+        Ok(received.map(|received| (received, Sender { io, sending })))
     }
 
     /// The same connection with compression agreed on (RFC 7692): the agreement that
@@ -60,8 +59,7 @@ impl<IO: Read + Write, R: Role, B: Storage, C: Clock> WebSocket<IO, R, B, C> {
     /// gave during the handshake. From then on receive with [`recv_inflated`](Self::recv_inflated).
     #[must_use]
     pub fn with_compression(self, agreement: Agreement) -> Self {
-        let Self { io, machine, clock } = self;
-        Self { io, machine: machine.with_compression(agreement), clock }
+        Self { io: self.io, machine: self.machine.with_compression(agreement) }
     }
 
     /// As [`recv`](Self::recv), and inflates what is compressed into the storage of `inflation`. `codec` works in memory
@@ -75,11 +73,8 @@ impl<IO: Read + Write, R: Role, B: Storage, C: Clock> WebSocket<IO, R, B, C> {
         codec: &mut D,
     ) -> Result<Option<Received<'a>>, Error<IO::Error>> {
         loop {
-            if inflation.has_chunk() {
-                let Machine { receiving, sending } = &mut self.machine;
-                if let Some(piece) = receiving.inflate(inflation, codec, &sending.config.limits) {
-                    return Ok(Some(inflation.received(piece)));
-                }
+            if self.machine.inflate(inflation, codec) {
+                return Ok(Some(inflation.received()));
             }
             let Some(progress) = self.progress()? else { return Ok(None) };
             if !inflation.takes(progress) {
@@ -90,7 +85,7 @@ impl<IO: Read + Write, R: Role, B: Storage, C: Clock> WebSocket<IO, R, B, C> {
 
     /// The sending side by itself.
     pub fn sender(&mut self) -> Sender<'_, IO, R, B::Transmit, C> {
-        Sender { io: &mut self.io, sending: &mut self.machine.sending, clock: &mut self.clock }
+        Sender { io: &mut self.io, sending: &mut self.machine.sending }
     }
 
     /// Queues a message without writing it yet: see [`Sender::feed`].
@@ -182,7 +177,7 @@ impl<IO: Read + Write, R: Role, B: Storage, C: Clock> WebSocket<IO, R, B, C> {
 
     /// When a deadline passes next, in ticks of the clock: how long the next read may wait. `None` if none runs.
     pub fn next_deadline(&mut self) -> Option<Tick> {
-        self.machine.sending.next_deadline(self.clock.now())
+        self.machine.sending.next_deadline()
     }
 
     /// The transport.
@@ -196,21 +191,21 @@ impl<IO: Read + Write, R: Role, B: Storage, C: Clock> WebSocket<IO, R, B, C> {
     }
 
     fn progress(&mut self) -> Result<Option<Progress>, Error<IO::Error>> {
-        let Self { io, machine, clock } = self;
+        let Self { io, machine } = self;
         loop {
-            match machine.next(clock.now()) {
+            match machine.next() {
                 Step::Done(Ok(progress)) => return Ok(Some(progress)),
                 Step::Done(Err(outcome)) => return outcome.received(),
                 Step::Read => {
                     let octets = io.read(machine.receiving.space()).map_err(Error::Io)?;
-                    machine.read(octets, clock.now());
+                    machine.read(octets);
                 }
-                Step::Write => match io.write(machine.sending.unsent()) {
-                    Ok(octets) => machine.sending.sent(octets, clock.now()),
+                Step::Write => match io.write(machine.sending.outbox.unsent()) {
+                    Ok(octets) => machine.sending.sent(octets),
                     Err(error) => machine.sending.write_failed(error)?,
                 },
                 Step::Flush => match io.flush() {
-                    Ok(()) => machine.sending.flushed(clock.now()),
+                    Ok(()) => machine.sending.flushed(),
                     Err(error) => machine.sending.write_failed(error)?,
                 },
             }
@@ -219,7 +214,7 @@ impl<IO: Read + Write, R: Role, B: Storage, C: Clock> WebSocket<IO, R, B, C> {
 }
 
 impl<IO, R, B: Storage, C> WebSocket<IO, R, B, C> {
-    pub(super) fn into_parts(self) -> (IO, Machine<R, B>) {
+    pub(super) fn into_parts(self) -> (IO, Machine<R, B, C>) {
         (self.io, self.machine)
     }
 }
