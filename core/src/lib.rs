@@ -22,16 +22,17 @@
 //!     // The opening handshake.
 //!     let mut scanner = HeadScanner::new();
 //!     let head = loop {
-//!         if let Some(length) = scanner.scan(&input[..end], &HeadLimits::DEFAULT)? {
-//!             break length;
-//!         }
-//!         match stream.read(&mut input[end..])? {
-//!             0 => return Ok(()),
-//!             octets => end += octets,
+//!         match scanner.scan(&input[..end], &HeadLimits::DEFAULT) {
+//!             Ok(None) => match stream.read(&mut input[end..])? {
+//!                 0 => return Ok(()),
+//!                 octets => end += octets,
+//!             },
+//!             Ok(Some(length)) => break Ok(length),
+//!             Err(error) => break Err(error),
 //!         }
 //!     };
 //!     let mut slots = [Slot::EMPTY; 64];
-//!     let request = Request::parse(&input[..head], &mut slots);
+//!     let request = head.and_then(|head| Request::parse(&input[..head], &mut slots));
 //!     let answered = match request.and_then(|request| request.check(&OriginPolicy::SameHost)) {
 //!         Ok(upgrade) => upgrade.accept(&Acceptance::default(), &mut output)?,
 //!         Err(error) => {
@@ -40,6 +41,7 @@
 //!         }
 //!     };
 //!     stream.write_all(&output[..answered])?;
+//!     let head = head.unwrap_or(end);
 //!     input.copy_within(head..end, 0); // what came behind the request
 //!     end -= head;
 //!
@@ -125,7 +127,8 @@
 //!
 //! # Memory and limits
 //!
-//! A [`Connection`] is 32 octets, [`Deadlines`] are 16. Everything else is lent for a call.
+//! A server's [`Connection`] is 32 octets, or 3 while it [rests](Connection::rest) between messages; [`Deadlines`] are
+//! 16. Everything else is lent for a call.
 //!
 //! | bound | default | where |
 //! | --- | --- | --- |
@@ -169,6 +172,8 @@
 //! | `defmt` | formats of the errors and states; payloads and headers have none |
 #![no_std]
 #![forbid(unsafe_code)]
+// Without features some links lead nowhere.
+#![cfg_attr(not(feature = "deflate"), allow(rustdoc::broken_intra_doc_links))]
 
 #[cfg(test)]
 extern crate std;

@@ -135,6 +135,8 @@
 //! | `deflate` | on | permessage-deflate (RFC 7692): [`mod@compression`] |
 //! | `zlib-rs` | off | the codec of that crate as another [`Backend`](compression::Backend) |
 #![forbid(unsafe_code)]
+// Without features some links lead nowhere.
+#![cfg_attr(not(feature = "deflate"), allow(rustdoc::broken_intra_doc_links))]
 
 mod accept;
 mod connect;

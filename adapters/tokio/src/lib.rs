@@ -155,6 +155,8 @@
 //! runtime is shut down and a connection lives on, over a stream that belongs to no runtime, its deadlines move
 //! with it to the runtime that polls it. Where a runtime is kept but not driven, they wait, as its own timers do.
 #![forbid(unsafe_code)]
+// Without features some links lead nowhere.
+#![cfg_attr(not(feature = "deflate"), allow(rustdoc::broken_intra_doc_links))]
 
 mod accept;
 mod connect;
