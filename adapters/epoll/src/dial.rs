@@ -68,6 +68,8 @@ pub enum DialError {
     Offer(OfferError),
     /// No socket could be made or connected.
     Io(io::Error),
+    /// The server is being shut down.
+    ShuttingDown,
 }
 
 impl fmt::Display for DialError {
@@ -75,6 +77,7 @@ impl fmt::Display for DialError {
         match self {
             Self::Offer(error) => error.fmt(f),
             Self::Io(error) => error.fmt(f),
+            Self::ShuttingDown => f.write_str("the server is being shut down"),
         }
     }
 }
@@ -84,6 +87,7 @@ impl std::error::Error for DialError {
         match self {
             Self::Offer(error) => Some(error),
             Self::Io(error) => Some(error),
+            Self::ShuttingDown => None,
         }
     }
 }
@@ -152,6 +156,10 @@ impl<S: Default> Reactor<S> {
         offer: &Offer<'_>,
         session: S,
     ) -> Result<Token, DialError> {
+        if self.shuts_down {
+            // A handler that connects again whenever a connection ends would keep the thread for ever.
+            return Err(DialError::ShuttingDown);
+        }
         let keys = Keys::new()?;
         let nonce = keys.nonce();
         let policy = self.codecs.policy();

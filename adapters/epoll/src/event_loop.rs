@@ -233,6 +233,7 @@ impl<H: Handler> Loop<H> {
             return;
         }
         let reactor = &mut self.engine.reactor;
+        reactor.shuts_down = true;
         for listener in self.listeners.drain(..) {
             listener.close(reactor);
         }

@@ -47,6 +47,8 @@ pub struct Reactor<S> {
     pub(crate) ready: Vec<Token>,
     /// Connections with output to write at the end of the turn.
     pub(crate) dirty: Vec<Token>,
+    /// A shutdown has begun: nothing new is.
+    pub(crate) shuts_down: bool,
     pub(crate) config: Config,
     /// The sets of timeouts in use; the first is that of the configuration.
     pub(crate) timeouts: Vec<Timeouts>,
@@ -85,6 +87,7 @@ impl<S: Default> Reactor<S> {
             current: None,
             ready: Vec::new(),
             dirty: Vec::new(),
+            shuts_down: false,
             timeouts: vec![config.timeouts],
             config,
             counters,

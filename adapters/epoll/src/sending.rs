@@ -354,7 +354,10 @@ impl<S> Reactor<S> {
 
     /// Notes that the transport of a connection is broken.
     pub(crate) fn break_off(&mut self, token: Token) {
-        self.out_len = 0;
+        if self.current == Some(token) {
+            // The shared output is for the connection at work, which may be another.
+            self.out_len = 0;
+        }
         if let Some(entry) = self.slab.get_mut(token) {
             if let Some(extra) = self.extras.get(entry.extra) {
                 extra.output.clear(&mut self.pool);

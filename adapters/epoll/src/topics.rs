@@ -313,6 +313,11 @@ impl<S> Reactor<S> {
                 return;
             }
         }
+        if has_waiting(entry.extra, &mut self.extras) {
+            // Perhaps for nothing but the end of the turn.
+            self.write_queue(token);
+        }
+        let Some(entry) = self.slab.get_mut(token) else { return };
         let mut start = 0;
         if !has_waiting(entry.extra, &mut self.extras) {
             match socket::write(&entry.fd, batch) {
