@@ -16,6 +16,10 @@ pub type Tick = u32;
 /// The longest timeout, in ticks: 9.7 days at 100 ms, 97 days at 1 s. A longer one counts as this.
 pub const LONGEST: u32 = (1 << 23) - 1;
 
+/// How far a clock may lag. What is left of the round is for a timer that comes late: a deadline that has passed
+/// stays passed for as many ticks.
+const LAG: u32 = 1 << 22;
+
 /// How long each thing may take, in ticks. Plain data that many connections share by reference.
 ///
 /// `None` lifts a timeout. Ticks are coarse: what happened late in a tick counts from the beginning of it,
@@ -150,8 +154,8 @@ impl core::error::Error for Timeout {}
 ///   output, and a caller that stops reading until it is gone hears nothing from the peer;
 /// * after `close_begun`: those of the closing handshake and of a blocked write only.
 ///
-/// `now` may lag behind an earlier one, as a cached clock does: that is no time passed. The tick of a fact is
-/// told from `now` for 2^23 ticks, so call [`on_time`](Self::on_time) more often than that.
+/// `now` may lag behind an earlier one by 2^22 ticks, as a cached clock does: that is no time passed. The tick of
+/// a fact is told from `now` for 3 * 2^22 ticks, so a timer may be late for the longest timeout by 2^22.
 ///
 /// One timer is enough. [`received`](Self::received), [`frame_progress`](Self::frame_progress),
 /// [`frame_done`](Self::frame_done) and [`write_progress`](Self::write_progress) put deadlines off and need not
@@ -344,11 +348,11 @@ impl Stamp {
         Self([a, b, c])
     }
 
-    /// The ticks since then: at most [`LONGEST`], and none if `now` lies before.
+    /// The ticks since then, and none if `now` lies less than [`LAG`] before.
     const fn age(self, now: Tick) -> u32 {
         let [a, b, c] = self.0;
         let age = now.wrapping_sub(u32::from_le_bytes([a, b, c, 0])) & 0xFF_FFFF;
-        if age > LONGEST { 0 } else { age }
+        if age > 0xFF_FFFF - LAG { 0 } else { age }
     }
 }
 

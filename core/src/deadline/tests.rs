@@ -246,6 +246,19 @@ fn a_longer_timeout_counts_as_the_longest() {
 }
 
 #[test]
+fn a_timer_may_be_late_for_the_longest_timeout_too() {
+    from_each_start(|at| {
+        let timeouts = Timeouts { lifetime: Some(LONGEST), ..Timeouts::NONE };
+        let mut deadlines = opened(at(0));
+        for late in [1, 10, LAG] {
+            let now = at(LONGEST + late);
+            assert_eq!(deadlines.next_deadline(now, &timeouts), Some(now), "{late} ticks late");
+            assert_eq!(deadlines.on_time(now, &timeouts), Some(Action::Fail(Timeout::Lifetime)));
+        }
+    });
+}
+
+#[test]
 fn a_clock_that_lags_is_no_time_passed() {
     from_each_start(|at| {
         let mut deadlines = opened(at(5));
