@@ -26,13 +26,13 @@ impl Model {
     fn received(&mut self, now: u64, timeouts: &Timeouts) {
         self.pinged = false;
         self.pong = None;
-        self.ping = after(now, timeouts.ping);
+        self.ping = ping_after(now, timeouts);
         self.idle = after(now, timeouts.idle);
     }
 
     fn wait_for_pong(&mut self, now: u64, timeouts: &Timeouts) {
         self.pong = after(now, timeouts.pong);
-        self.ping = if self.pong.is_some() { None } else { after(now, timeouts.ping) };
+        self.ping = if self.pong.is_some() { None } else { ping_after(now, timeouts) };
     }
 
     fn report(&mut self, fact: Fact, now: u64, timeouts: &Timeouts) -> Option<u32> {
@@ -116,6 +116,11 @@ impl Model {
 
 fn after(now: u64, timeout: Option<u32>) -> Option<u64> {
     timeout.map(|timeout| now + u64::from(timeout))
+}
+
+/// A tick has one Ping at most.
+fn ping_after(now: u64, timeouts: &Timeouts) -> Option<u64> {
+    after(now, timeouts.ping.map(|ticks| ticks.max(1)))
 }
 
 #[derive(Clone, Copy, Debug)]
