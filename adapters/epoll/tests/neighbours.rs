@@ -14,7 +14,7 @@ use tightwire_epoll::{
 };
 
 /// More than a batch of publications holds: it is written at once.
-const LARGE: [u8; 70_000] = [b'p'; 70_000];
+static LARGE: [u8; 70_000] = [b'p'; 70_000];
 
 /// The first connection subscribes; the others do things to it.
 struct Street {
@@ -34,7 +34,7 @@ impl Handler for Street {
             self.first = Some(conn.token());
             assert!(conn.subscribe("news"));
         } else {
-            conn.reactor().publish_here("news", &LARGE);
+            conn.reactor().publish_here("news", &LARGE[..]);
         }
     }
 
@@ -48,7 +48,7 @@ impl Handler for Street {
                 conn.send("before").unwrap();
                 self.barrier.wait();
                 self.barrier.wait();
-                conn.reactor().publish_here("news", &LARGE);
+                conn.reactor().publish_here("news", &LARGE[..]);
                 conn.send("after").unwrap();
             }
             "send" => {
