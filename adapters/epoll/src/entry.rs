@@ -156,6 +156,8 @@ impl Flags {
 pub(crate) struct Extra {
     /// Octets that are not decoded: a cut head, a cut request, or more while reading is held up.
     pub(crate) rest: Buffer,
+    /// Where in `rest` they begin, and how many they are.
+    pub(crate) rest_start: usize,
     pub(crate) rest_len: usize,
     /// How far the head of the opening handshake was looked at.
     pub(crate) scanner: HeadScanner,
@@ -172,6 +174,11 @@ pub(crate) struct Extra {
 }
 
 impl Extra {
+    /// The octets that are not decoded.
+    pub(crate) fn unread(&self) -> Option<&[u8]> {
+        self.rest.get(self.rest_start..self.rest_start + self.rest_len)
+    }
+
     fn is_needed(&self) -> bool {
         self.rest_len > 0
             || self.kind.is_some()
@@ -184,7 +191,7 @@ impl Extra {
         pool.give(core::mem::take(&mut self.rest));
         pool.give(core::mem::take(&mut self.message));
         self.output.clear(pool);
-        (self.rest_len, self.message_len, self.kind) = (0, 0, None);
+        (self.rest_start, self.rest_len, self.message_len, self.kind) = (0, 0, 0, None);
         self.scanner = HeadScanner::new();
         self.dial = None;
         self.compression = Held::default();

@@ -156,6 +156,8 @@ impl Pool {
 
     /// A buffer that holds a copy of `octets`, in front.
     pub fn copy(&mut self, octets: &[u8]) -> Buffer {
+        #[cfg(test)]
+        COPIED.set(COPIED.get() + octets.len());
         let mut buffer = self.take(octets.len());
         if let Some(to) = buffer.get_mut(..octets.len()) {
             to.copy_from_slice(octets);
@@ -221,6 +223,12 @@ const fn rounded(octets: usize) -> usize {
         Some(class) => SMALLEST << class,
         None => octets,
     }
+}
+
+#[cfg(test)]
+std::thread_local! {
+    /// Octets that pools of this thread have copied.
+    pub(crate) static COPIED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use crate::engine::Engine;
 use crate::entry::{Flags, NO_EXTRA};
 use crate::handler::{Cause, Closed, Handler, Part};
 use crate::peer::Peer;
+use crate::pool::Buffer;
 use crate::reactor::HEADROOM;
 use crate::slab::Token;
 use crate::socket::{self, Got};
@@ -81,7 +82,7 @@ impl<H: Handler> Engine<H> {
             // A cut head or control frame goes in front of the fresh octets.
             kept = extra.rest_len;
             if let (Some(front), Some(rest)) =
-                (input.get_mut(HEADROOM.saturating_sub(kept)..HEADROOM), extra.rest.get(..kept))
+                (input.get_mut(HEADROOM.saturating_sub(kept)..HEADROOM), extra.unread())
                 && front.len() == rest.len()
             {
                 front.copy_from_slice(rest);
@@ -97,7 +98,7 @@ impl<H: Handler> Engine<H> {
                 self.forget_rest(token);
             }
             let start = HEADROOM.saturating_sub(kept);
-            self.decode(token, input.get_mut(start..HEADROOM + octets).unwrap_or_default());
+            self.decode_and_keep(token, input.get_mut(start..HEADROOM + octets).unwrap_or_default());
             self.note_progress(token, octets);
         }
         (got, room)
@@ -165,7 +166,7 @@ impl<H: Handler> Engine<H> {
                 return (got, room);
             }
         }
-        self.decode(token, input.get_mut(HEADROOM..HEADROOM + octets - here).unwrap_or_default());
+        self.decode_and_keep(token, input.get_mut(HEADROOM..HEADROOM + octets - here).unwrap_or_default());
         self.note_progress(token, octets);
         (got, room)
     }
@@ -222,9 +223,10 @@ impl<H: Handler> Engine<H> {
         entry.flags.clear(Flags::UNREAD);
         let Some(extra) = reactor.extras.get(entry.extra) else { return };
         let mut rest = core::mem::take(&mut extra.rest);
+        let start = core::mem::take(&mut extra.rest_start);
         let length = core::mem::take(&mut extra.rest_len);
         if entry.peer.is_none() {
-            // The head of an opening handshake stays where it is until it is whole.
+            // The head of an opening handshake stays where it is until it is whole; it begins the buffer.
             let head = rest.get(..length).unwrap_or_default();
             let whole = extra.scanner.scan(head, &reactor.config.head_limits);
             if matches!(whole, Ok(None)) {
@@ -232,20 +234,35 @@ impl<H: Handler> Engine<H> {
                 return;
             }
         }
-        self.decode(token, rest.get_mut(..length).unwrap_or_default());
-        self.reactor.pool.give(rest);
+        let left = self.decode(token, rest.get_mut(start..start + length).unwrap_or_default());
+        let start = start + length - left;
+        if left > rest.len() / 2 {
+            // To move it again and again, at each pause of the handler, would be quadratic.
+            self.keep_rest(token, rest, start, left);
+        } else {
+            self.keep_copy(token, rest.get(start..start + left).unwrap_or_default());
+            self.reactor.pool.give(rest);
+        }
         self.note_progress(token, PROGRESS);
     }
 
-    /// Decodes octets of one connection and keeps what is left of them.
-    fn decode(&mut self, token: Token, octets: &mut [u8]) {
+    /// Decodes octets of one connection and keeps a copy of what is left of them.
+    fn decode_and_keep(&mut self, token: Token, octets: &mut [u8]) {
+        let left = self.decode(token, octets);
+        if left > 0 {
+            self.keep_copy(token, octets.get(octets.len() - left..).unwrap_or_default());
+        }
+    }
+
+    /// Decodes octets of one connection. Gives how many are left at the end of them.
+    fn decode(&mut self, token: Token, octets: &mut [u8]) -> usize {
         let mut input = octets;
         if input.is_empty() {
-            return;
+            return 0;
         }
         if self.reactor.slab.get(token).is_some_and(|entry| entry.peer.is_none()) {
             let head = self.open(token, input);
-            let Some((_, rest)) = input.split_at_mut_checked(head) else { return };
+            let Some((_, rest)) = input.split_at_mut_checked(head) else { return 0 };
             input = rest;
         }
         // The answers to what is kept and to what follows it may not fit together. What the socket does not take
@@ -257,10 +274,10 @@ impl<H: Handler> Engine<H> {
         let held = Flags::PAUSED.or(Flags::STALLED).or(Flags::DOOMED).or(Flags::LINGERING);
         while !input.is_empty() {
             let reactor = &mut self.reactor;
-            let Some(entry) = reactor.slab.get_mut(token) else { return };
-            let Some(peer) = entry.peer.as_mut() else { return };
+            let Some(entry) = reactor.slab.get_mut(token) else { return 0 };
+            let Some(peer) = entry.peer.as_mut() else { return 0 };
             if entry.flags.has(held) {
-                return self.keep_rest(token, input);
+                return input.len();
             }
             let mut out = Output::with_written(&mut reactor.out, reactor.out_len);
             let step = peer.decode(&mut input, &mut out, &reactor.config.limits);
@@ -268,16 +285,18 @@ impl<H: Handler> Engine<H> {
             reactor.ahead = input.len();
             match step {
                 Ok(Step::Event(event)) => self.event(token, event),
-                Ok(Step::NeedInput) => return self.keep_rest(token, input),
+                Ok(Step::NeedInput) => return input.len(),
                 Ok(Step::NeedOutput(_)) => {
                     reactor.flush(token);
                     reactor.hold_back(token);
                 }
                 Err(violation) => {
-                    return self.end(token, violation.close_code(), "", Cause::Violation(violation));
+                    self.end(token, violation.close_code(), "", Cause::Violation(violation));
+                    return 0;
                 }
             }
         }
+        0
     }
 
     /// One event of the peer, whose automatic answer is in the output already.
@@ -361,24 +380,31 @@ impl<H: Handler> Engine<H> {
         self.reactor.pool.give(buffer);
     }
 
-    /// Keeps octets that are not decoded.
+    /// Keeps a copy of octets that are not decoded.
     #[inline]
-    fn keep_rest(&mut self, token: Token, octets: &[u8]) {
+    fn keep_copy(&mut self, token: Token, octets: &[u8]) {
         if octets.is_empty() {
             return;
         }
+        let rest = self.reactor.pool.copy(octets);
+        self.keep_rest(token, rest, 0, octets.len());
+    }
+
+    /// Keeps octets that are not decoded, where they are.
+    fn keep_rest(&mut self, token: Token, rest: Buffer, start: usize, length: usize) {
         let reactor = &mut self.reactor;
-        let Some(entry) = reactor.slab.get_mut(token) else { return };
-        if entry.flags.has(Flags::LINGERING.or(Flags::DOOMED)) {
-            return;
+        if let Some(entry) = reactor.slab.get_mut(token)
+            && !entry.flags.has(Flags::LINGERING.or(Flags::DOOMED))
+        {
+            if entry.flags.has(Flags::PAUSED.or(Flags::STALLED)) {
+                entry.flags.set(Flags::UNREAD);
+            }
+            if let Some(extra) = reactor.extras.need(&mut entry.extra) {
+                (extra.rest_start, extra.rest_len) = (start, length);
+                return reactor.pool.give(core::mem::replace(&mut extra.rest, rest));
+            }
         }
-        if entry.flags.has(Flags::PAUSED.or(Flags::STALLED)) {
-            entry.flags.set(Flags::UNREAD);
-        }
-        let Some(extra) = reactor.extras.need(&mut entry.extra) else { return };
-        let rest = reactor.pool.copy(octets);
-        reactor.pool.give(core::mem::replace(&mut extra.rest, rest));
-        extra.rest_len = octets.len();
+        reactor.pool.give(rest);
     }
 
     /// Forgets kept octets that were copied in front of fresh ones.
@@ -387,7 +413,7 @@ impl<H: Handler> Engine<H> {
         if let Some(entry) = reactor.slab.get_mut(token)
             && let Some(extra) = reactor.extras.get(entry.extra)
         {
-            extra.rest_len = 0;
+            (extra.rest_start, extra.rest_len) = (0, 0);
             reactor.pool.give(core::mem::take(&mut extra.rest));
         }
     }
@@ -397,4 +423,79 @@ impl<H: Handler> Engine<H> {
 /// here, so that it is seldom moved and follows what has arrived; or all of it, if that is not more.
 fn message_room(so_far: usize, left: usize) -> usize {
     so_far.saturating_add(left).min(so_far.saturating_mul(4).max(MESSAGE_MIN))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::pool::COPIED;
+    use crate::{Answer, Builder, Conn, Handler, Opening};
+    use std::io::{Read, Write};
+    use std::net::TcpStream;
+    use std::sync::{Arc, Barrier, mpsc};
+    use tightwire::Message;
+    use tightwire::handshake::OriginPolicy;
+    use tightwire::handshake::server::Acceptance;
+
+    const MESSAGES: usize = 2000;
+
+    /// Reads the next message only when another thread, as it were, is done with the last.
+    struct OneByOne {
+        barrier: Arc<Barrier>,
+        told: mpsc::Sender<usize>,
+    }
+
+    impl Handler for OneByOne {
+        type Session = usize;
+
+        fn handshake(&mut self, opening: Opening<'_, usize>) -> Answer {
+            opening.accept(&OriginPolicy::Any, &Acceptance::default())
+        }
+
+        fn message(&mut self, conn: &mut Conn<'_, usize>, message: Message<'_>) {
+            assert_eq!(message.len(), 100);
+            *conn.session() += 1;
+            match *conn.session() {
+                // Until all the others are there, to be read at once.
+                1 => drop(self.barrier.wait()),
+                MESSAGES => self.told.send(COPIED.get()).unwrap(),
+                _ => {}
+            }
+            conn.pause();
+            let token = conn.token();
+            let resume = move |reactor: &mut crate::Reactor<usize>| {
+                if let Some(mut conn) = reactor.conn(token) {
+                    conn.resume();
+                }
+            };
+            conn.reactor().sender().unwrap().run(resume).unwrap();
+        }
+    }
+
+    // Nothing quadratic: what is kept is not moved at each pause
+    #[test]
+    fn a_pause_at_each_message_moves_each_octet_a_few_times() {
+        let barrier = Arc::new(Barrier::new(2));
+        let (told, tells) = mpsc::channel();
+        let given = barrier.clone();
+        let builder = Builder::new().threads(1).listen("127.0.0.1:0".parse().unwrap());
+        let server = builder.start(move |_| OneByOne { barrier: given.clone(), told: told.clone() }).unwrap();
+        let mut socket = TcpStream::connect(server.addresses()[0]).unwrap();
+        let request = "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+            Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+        socket.write_all(request.as_bytes()).unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut octet = [0];
+            socket.read_exact(&mut octet).unwrap();
+            head.extend(octet);
+        }
+        // A key of zeros masks nothing.
+        let frame = [&[0x82, 0x80 | 100, 0, 0, 0, 0][..], &[b'x'; 100]].concat();
+        socket.write_all(&frame).unwrap();
+        let wire = frame.repeat(MESSAGES - 1);
+        socket.write_all(&wire).unwrap();
+        barrier.wait();
+        let copied = tells.recv().unwrap();
+        assert!(copied <= 4 * wire.len(), "{copied} octets moved of {}", wire.len());
+    }
 }
