@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::time::Duration;
 
 const BACKLOG: i32 = 4096;
-/// The wait for a descriptor to become free.
+/// The wait for a descriptor to become free, or for a network in trouble.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Listens on the first of these addresses that can be bound, with a backlog of 4,096, without blocking.
@@ -28,18 +28,29 @@ pub fn listen(addresses: impl ToSocketAddrs, shared: bool) -> io::Result<TcpList
 }
 
 /// The pause after which accepting is to be tried again, for errors that pass: a peer that gave up, no free
-/// descriptor. `None` for the others, which a listener does not recover from.
+/// descriptor, trouble in the network of one connection. `None` for the others, which a listener does not recover from.
 pub fn accept_again_after(error: &io::Error) -> Option<Duration> {
     match error.kind() {
         io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted => {
             Some(Duration::ZERO)
         }
-        _ => OUT_OF_RESOURCES.contains(&error.raw_os_error()?).then_some(PAUSE),
+        io::ErrorKind::NetworkDown
+        | io::ErrorKind::NetworkUnreachable
+        | io::ErrorKind::HostUnreachable
+        | io::ErrorKind::TimedOut => Some(PAUSE),
+        _ => {
+            let number = error.raw_os_error()?;
+            (OUT_OF_RESOURCES.contains(&number) || OF_ONE_CONNECTION.contains(&number)).then_some(PAUSE)
+        }
     }
 }
 
 /// ENFILE, EMFILE, ENOBUFS, ENOMEM as Unix numbers them (Linux, then the BSDs' ENOBUFS).
 const OUT_OF_RESOURCES: [i32; 5] = [23, 24, 105, 12, 55];
+
+/// What Linux hands over from a connection that is about to be accepted, besides what has a kind of its own: EPERM
+/// of a firewall, ENONET, EPROTO, ENOPROTOOPT, EOPNOTSUPP, EHOSTDOWN.
+const OF_ONE_CONNECTION: &[i32] = if cfg!(target_os = "linux") { &[1, 64, 71, 92, 95, 112] } else { &[] };
 
 fn listen_on(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
@@ -87,5 +98,16 @@ mod tests {
         assert_eq!(after(io::Error::from_raw_os_error(24)), Some(PAUSE));
         assert_eq!(after(io::ErrorKind::InvalidInput.into()), None);
         assert_eq!(after(io::Error::from_raw_os_error(9)), None);
+        assert_eq!(after(io::ErrorKind::NetworkUnreachable.into()), Some(PAUSE));
+    }
+
+    // accept(2): errors of the network are those of one connection, and pass
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn an_error_of_one_connection_does_not_end_a_listener() {
+        for number in [1, 64, 71, 92, 95, 100, 101, 110, 112, 113] {
+            let error = io::Error::from_raw_os_error(number);
+            assert_eq!(accept_again_after(&error), Some(PAUSE), "{error}");
+        }
     }
 }
