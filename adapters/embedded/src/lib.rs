@@ -2,10 +2,13 @@
 //! embedded-io-async, in memory that the caller lends, without an allocator.
 //!
 //! ```
-//! use tightwire_embedded::blocking::{WebSocket, accept};
-//! use tightwire_embedded::{Error, Opening, OriginPolicy, Received, Slices, Slot};
+//! use tightwire_embedded::blocking::{accept, connect};
+//! use tightwire_embedded::client::Offer;
+//! use tightwire_embedded::{
+//!     CloseCode, Error, Inline, KeySource, Opening, OriginPolicy, Received, Slices, Slot,
+//! };
 //!
-//! /// Sends every message back, over anything that reads and writes.
+//! /// A server: sends every message back, over anything that reads and writes.
 //! fn serve<T: embedded_io::Read + embedded_io::Write>(transport: &mut T) -> Result<(), Error<T::Error>> {
 //!     let (mut receive, mut transmit, mut slots) = ([0; 1024], [0; 512], [Slot::EMPTY; 16]);
 //!     let Ok(buffers) = Slices::new(&mut receive, &mut transmit) else { return Ok(()) }; // too small
@@ -20,6 +23,19 @@
 //!         }
 //!     }
 //!     Ok(()) // closed in good order
+//! }
+//!
+//! /// A client: sends one message. A key source is any `FnMut() -> [u8; 4]`.
+//! fn report<T: embedded_io::Read + embedded_io::Write>(
+//!     transport: &mut T,
+//!     keys: impl KeySource,
+//! ) -> Result<(), Error<T::Error>> {
+//!     let mut slots = [Slot::EMPTY; 16];
+//!     let opening = Opening::new(transport, Inline::<512, 256>::inline(), &mut slots);
+//!     let offer = Offer::new("example.org", "/temperature");
+//!     let Ok((mut socket, _)) = connect(opening, &offer, keys) else { return Ok(()) };
+//!     socket.send("21.5")?;
+//!     socket.close(CloseCode::NORMAL, "")
 //! }
 //! ```
 //!
@@ -36,6 +52,9 @@
 //! once, without I/O.
 //!
 //! # Memory and limits
+//!
+//! There is no heap: the crate does not use `alloc`, and nothing is ever grown. Storage that is too small is refused when it
+//! is given ([`TooSmall`]), not when it is used.
 //!
 //! | what | octets | where |
 //! | --- | --- | --- |
