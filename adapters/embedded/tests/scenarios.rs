@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Outcome, SETUP, Seen, Setup, UNLIMITED, every_cut, frame};
-use tightwire_embedded::{CloseCode, Error, Kind, RECEIVE_MIN, TRANSMIT_MIN, Violation};
+use tightwire_embedded::{CloseCode, Config, Error, Kind, Limits, RECEIVE_MIN, TRANSMIT_MIN, Violation};
 
 /// The least storage that a handshake as short as that of the tests needs.
 const SMALL: Setup = Setup { receive: 300, transmit: 170, echo: false, config: &UNLIMITED };
@@ -214,5 +214,130 @@ fn the_least_storage_is_enough_behind_the_handshake() {
         assert_eq!(socket.closed().map(|frame| frame.reason.len()), Some(123));
         let output = socket.into_transport().output;
         assert_eq!(output, [b"\x8a\x7d", &[7; 125][..], b"\x88\x02\x03\xe8"].concat());
+    }
+}
+
+// RFC 6455 8.1: the failure comes with the first octet that cannot be continued, not with the frame or message
+#[test]
+fn text_fails_at_once() {
+    let good = "good \u{20ac}".as_bytes();
+    for bad in [
+        &b"\x80"[..],
+        b"\xC0",
+        b"\xC1",
+        b"\xE0\x9F",
+        b"\xED\xA0",
+        b"\xF0\x8F",
+        b"\xF4\x90",
+        b"\xF5",
+        b"\xE2\x82\x41",
+    ] {
+        for missing in if bad.len() == 3 { 0..2 } else { 0..1 } {
+            both_roles(
+                SETUP,
+                |to| {
+                    // No more of its frame ever arrives.
+                    let mut wire = frame(to, 0x01, &[good, bad, &[b'x'; 100]].concat());
+                    wire.truncate(wire.len() - 100 - missing);
+                    wire
+                },
+                |outcome| {
+                    let (error, output) = match missing {
+                        0 => (Error::Peer(Violation::InvalidUtf8), &b"\x88\x02\x03\xef"[..]),
+                        _ => (Error::Ended, &b""[..]),
+                    };
+                    assert_eq!((outcome.error, &outcome.output[..]), (Some(error), output), "{bad:x?}");
+                },
+            );
+        }
+    }
+}
+
+// RFC 6455 5.5.1: nothing counts after a Close frame, not even what would be a violation
+#[test]
+fn nothing_after_close_counts() {
+    both_roles(
+        SETUP,
+        |to| [&frame(to, 0x88, b"\x03\xe8"), &frame(to, 0x81, b"late")[..], &[0xFF; 200]].concat(),
+        |outcome| {
+            assert_eq!((&outcome.seen[..], outcome.error), (&[][..], None));
+            assert_eq!(outcome.closed, Some((CloseCode::NORMAL, String::new())));
+            assert_eq!(outcome.output, b"\x88\x02\x03\xe8");
+        },
+    );
+    // A Close inside a message ends it, too.
+    both_roles(
+        SETUP,
+        |to| [frame(to, 0x01, b"half"), frame(to, 0x88, b""), frame(to, 0x80, b"late")].concat(),
+        |outcome| {
+            assert_eq!((&outcome.seen[..], outcome.error), (&[][..], None));
+            assert_eq!(outcome.output, b"\x88\x00");
+        },
+    );
+}
+
+// Each Pong finds room, though the storage holds one of them
+#[test]
+fn a_ping_flood_waits_for_output() {
+    both_roles(
+        SMALL,
+        |to| {
+            let pings = (0..6).flat_map(|octet| frame(to, 0x89, &[octet; 125]));
+            pings.chain(frame(to, 0x88, b"")).collect()
+        },
+        |outcome| {
+            let pongs = (0..6).flat_map(|octet| frame(true, 0x8A, &[octet; 125]));
+            let expected: Vec<u8> = pongs.chain(frame(true, 0x88, b"")).collect();
+            assert_eq!(outcome.error, None);
+            assert!(outcome.output == expected);
+        },
+    );
+}
+
+// A limit refuses what the storage would hold, and nothing else does
+#[test]
+fn limits_hold_in_every_cut() {
+    static LIMITED: Config = Config::new().with_limits(Limits::DEFAULT.with_message(10).with_fragments(4));
+    let limited = Setup { config: &LIMITED, ..SETUP };
+    for (frames, whole, violation) in [
+        (&[(0x82, 10), (0x82, 11)][..], 1, Some(Violation::FrameTooLarge)),
+        (&[(0x02, 6), (0x00, 4), (0x80, 1)], 0, Some(Violation::MessageTooLarge)),
+        (&[(0x02, 0), (0x00, 0), (0x00, 0), (0x00, 0), (0x80, 0)], 0, Some(Violation::TooManyFragments)),
+        // Control frames are under no limit but their own.
+        (&[(0x8A, 125), (0x02, 3), (0x80, 7), (0x88, 0)], 1, None),
+    ] {
+        both_roles(
+            limited,
+            |to| frames.iter().flat_map(|(first, length)| frame(to, *first, &vec![1; *length])).collect(),
+            |outcome| {
+                assert_eq!((outcome.seen.len(), outcome.error), (whole, violation.map(Error::Peer)));
+                // RFC 6455 7.4.1: 1009, too big to process
+                let output = if violation.is_some() { &b"\x88\x02\x03\xf1"[..] } else { b"\x88\x00" };
+                assert_eq!(outcome.output, output);
+            },
+        );
+    }
+}
+
+// Memory follows the octets that arrive, whatever the head declares
+#[test]
+fn the_largest_frame_flows_through_small_storage() {
+    use common::{Pipe, REQUEST, asynch_server, block_on, blocking_server};
+    let head = [&[0x82, 0xFF, 0x7F][..], &[0xFF; 7], &[0; 4]].concat();
+    let payload: Vec<u8> = (0..=255).cycle().take(100_000).collect();
+    let wire = [REQUEST, &head, &payload].concat();
+    for most in [1, 299, 100_000] {
+        let pipe = Pipe::new(&wire).in_pieces(most);
+        for outcome in [
+            blocking_server(&mut pipe.clone(), SMALL),
+            block_on(asynch_server(&mut pipe.clone().waiting(), SMALL)),
+        ] {
+            let outcome = outcome.unwrap();
+            assert_eq!((outcome.seen.len(), outcome.error), (1, Some(Error::Ended)));
+            // The last piece has not become as large as the storage.
+            let seen = &outcome.seen[0];
+            assert!(payload.starts_with(&seen.octets) && !seen.finished, "pieces of {most}");
+            assert!(payload.len() - seen.octets.len() < SMALL.receive, "{}", seen.octets.len());
+        }
     }
 }
