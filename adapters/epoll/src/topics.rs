@@ -212,7 +212,7 @@ impl<S> Reactor<S> {
     /// each subscriber in one write; topics that may have subscribers in common are written one after another.
     ///
     /// A subscriber for which more waits than the mark allows does not get it; see
-    /// [`Config::when_full`](crate::Config::when_full).
+    /// [`Config::when_full`](crate::Config::when_full). Nor does one to which a message in fragments is being sent.
     pub fn publish_here<'m>(&mut self, topic: &str, message: impl Into<Message<'m>>) -> usize {
         self.publish_with(topic, |batch| append(message.into(), batch))
     }
@@ -307,11 +307,9 @@ impl<S> Reactor<S> {
             Ok(()) => {}
             // Nothing may follow a Close frame.
             Err(SendError::Closed) => return,
-            // RFC 6455 5.4: messages are not interleaved, and this one is not to wait for the end of another
-            Err(_) => {
-                self.refuse(token);
-                return;
-            }
+            // RFC 6455 5.4: messages are not interleaved, and this one is not to wait for the end of another. That is
+            // no fault of the peer, whatever the mark would do to it.
+            Err(_) => return self.counters.refused_messages.add(1),
         }
         if has_waiting(entry.extra, &mut self.extras) {
             // Perhaps for nothing but the end of the turn.

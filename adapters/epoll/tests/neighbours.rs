@@ -8,7 +8,7 @@ use support::{Peer, REQUEST};
 use tightwire_epoll::tightwire::handshake::OriginPolicy;
 use tightwire_epoll::tightwire::handshake::client::Offer;
 use tightwire_epoll::tightwire::handshake::server::Acceptance;
-use tightwire_epoll::tightwire::{CloseCode, Message};
+use tightwire_epoll::tightwire::{CloseCode, Kind, Message};
 use tightwire_epoll::{
     Answer, Builder, Closed, Config, Conn, ConnectError, Handler, Opening, Server, Token, WhenFull,
 };
@@ -50,6 +50,14 @@ impl Handler for Street {
                 self.barrier.wait();
                 conn.reactor().publish_here("news", &LARGE[..]);
                 conn.send("after").unwrap();
+            }
+            "fragments" => {
+                let first = self.first.unwrap();
+                let reactor = conn.reactor();
+                for (part, fin) in [("one", false), ("two", true)] {
+                    reactor.conn(first).unwrap().send_fragment(Kind::Text, part.as_bytes(), fin).unwrap();
+                    reactor.publish_here("news", part);
+                }
             }
             "send" => {
                 let reactor = conn.reactor();
@@ -117,6 +125,22 @@ fn what_waits_for_the_end_of_a_turn_is_no_reason_to_refuse() {
     }
     assert_eq!(first.frame(), Some((0x81, b"news".to_vec())));
     assert_eq!(server.stats().refused_messages, 0);
+}
+
+// RFC 6455 5.4: messages are not interleaved
+#[test]
+fn a_publication_inside_a_message_in_fragments_closes_nothing() {
+    let mut config = Config::default();
+    config.when_full = WhenFull::Close;
+    let (server, _) = street(config);
+    let mut first = Peer::open(server.addresses()[0]);
+    let mut second = Peer::open(server.addresses()[0]);
+    assert_eq!(first.frame().unwrap(), (0x82, LARGE.to_vec()));
+    second.text("fragments");
+    for expected in [(0x01, "one"), (0x80, "two"), (0x81, "two")] {
+        assert_eq!(first.frame(), Some((expected.0, expected.1.as_bytes().to_vec())));
+    }
+    assert_eq!(server.stats().refused_messages, 1);
 }
 
 /// Connects again whenever its connection ends.
