@@ -12,3 +12,6 @@ pub mod architecture {}
 
 #[doc = include_str!("../million.md")]
 pub mod million {}
+
+#[doc = include_str!("../coming-from.md")]
+pub mod coming_from {}

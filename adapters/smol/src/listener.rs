@@ -29,6 +29,14 @@ impl Listener {
         Async::new_nonblocking(listen(addresses, true)?).map(Self)
     }
 
+    /// Takes over a listener that exists already, such as one inherited from a supervisor.
+    ///
+    /// # Errors
+    /// It cannot be made one that does not block, or not be watched.
+    pub fn from_std(listener: TcpListener) -> io::Result<Self> {
+        Async::new(listener).map(Self)
+    }
+
     /// The next stream. Errors that pass (a peer that gave up, no free descriptor) are waited out, so that
     /// one flood of connections does not end a server.
     ///

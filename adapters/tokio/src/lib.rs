@@ -105,6 +105,11 @@
 //! # let _ = agreed; Ok(socket) }
 //! ```
 //!
+//! # hyper and axum
+//!
+//! With feature `hyper`, `upgrade` answers a request that hyper, or a framework on it such as axum, has read, by the same
+//! rules as [`accept_with`]. The example `axum` is a whole program.
+//!
 //! # Shutdown
 //!
 //! Stop accepting, then close each connection with 1001; its peer has 5 s to answer. Messages that still arrive are
@@ -146,6 +151,7 @@
 //! | --- | --- | --- |
 //! | `deflate` | on | permessage-deflate (RFC 7692): [`mod@compression`] |
 //! | `zlib-rs` | off | the codec of that crate as another [`Backend`](compression::Backend) |
+//! | `hyper` | off | `upgrade` |
 //!
 //! # Timers
 //! Deadlines and keepalive need a runtime with its timer enabled (`enable_time` or `enable_all`), or the first

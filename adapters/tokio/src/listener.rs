@@ -28,6 +28,16 @@ impl Listener {
         TcpListener::from_std(listen(addresses, true)?).map(Self)
     }
 
+    /// Takes over a listener that exists already, such as one inherited from a supervisor. To be called inside a
+    /// runtime.
+    ///
+    /// # Errors
+    /// It cannot be made one that does not block, or not be watched.
+    pub fn from_std(listener: std::net::TcpListener) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        TcpListener::from_std(listener).map(Self)
+    }
+
     /// The next stream. Errors that pass (a peer that gave up, no free descriptor) are waited out, so that
     /// one flood of connections does not end a server.
     ///

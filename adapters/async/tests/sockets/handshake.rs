@@ -1,9 +1,10 @@
 //! Opening handshakes, good and bad: each is answered with the status that says why, before the connection ends.
 
 use super::peer::{ACCEPT, CLOSE, PING, PONG, TEXT, masked, reason, request, request_with};
-use super::{Peer, config, echo, millis, served_with};
+use super::{Peer, config, echo, in_time, millis, served_with};
 use crate::adapter::tightwire::handshake::HandshakeError;
-use crate::adapter::{OpenError, OriginPolicy, Pool};
+use crate::adapter::{Listener, OpenError, OriginPolicy, Pool, accept};
+use crate::block_on;
 use std::io::Write;
 use std::net::Shutdown;
 use std::thread;
@@ -234,4 +235,20 @@ fn a_peer_that_leaves_before_the_end_is_told_from_one_that_is_slow() {
         async |opened| opened.unwrap_err(),
     );
     assert!(matches!(error, OpenError::Transport(_)), "{error:?}");
+}
+
+#[test]
+fn a_listener_that_exists_already_serves() {
+    in_time(|| {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        block_on(async {
+            let listener = Listener::from_std(listener).unwrap();
+            assert_eq!(listener.local_addr().unwrap(), address);
+            let peer = thread::spawn(move || Peer::connect(address).open());
+            let (stream, _) = listener.accept().await.unwrap();
+            accept(stream, &OriginPolicy::SameHost).await.unwrap();
+            peer.join().unwrap();
+        });
+    });
 }

@@ -1,7 +1,4 @@
 //! Opening handshakes over an asynchronous transport.
-//!
-//! No `async fn`, whose future keeps room for its arguments besides what becomes of them: storage that lies in an
-//! [`Opening`] would be there twice.
 
 use super::WebSocket;
 use super::timer::{Timer, within};
@@ -29,15 +26,15 @@ pub type Connected<'o, IO, K, B, C> =
 ///
 /// # Errors
 /// As [`accept_with`].
-pub fn accept<IO: Read + Write, B: Storage, C: Timer>(
+pub async fn accept<IO: Read + Write, B: Storage, C: Timer>(
     opening: Opening<'_, IO, B, C>,
     origins: &OriginPolicy<'_>,
-) -> impl Future<Output = Accepted<IO, B, C>> {
-    accept_with(opening, origins, |_, responder| responder.accept(&Acceptance::default()))
+) -> Accepted<IO, B, C> {
+    accept_with(opening, origins, |_, responder| responder.accept(&Acceptance::default())).await
 }
 
 /// Reads a request, lets `decide` answer it, and opens the connection if it was accepted. Every request that is not is
-/// answered with the HTTP status that says why. The time that it may take runs from this call.
+/// answered with the HTTP status that says why.
 ///
 /// Not cancel safe: with a dropped future what the peer has sent is lost, and a part of our head may be on the wire. A
 /// lent transport is to be ended then, not used again.
@@ -45,19 +42,17 @@ pub fn accept<IO: Read + Write, B: Storage, C: Timer>(
 /// # Errors
 /// [`OpenError::Request`], [`OpenError::Refused`], [`OpenError::Response`], [`OpenError::Timeout`],
 /// [`OpenError::Ended`] or [`OpenError::Io`].
-pub fn accept_with<IO: Read + Write, B: Storage, C: Timer>(
+pub async fn accept_with<IO: Read + Write, B: Storage, C: Timer>(
     opening: Opening<'_, IO, B, C>,
     origins: &OriginPolicy<'_>,
     decide: impl FnOnce(&Request<'_, '_>, Responder<'_>) -> Answered,
-) -> impl Future<Output = Accepted<IO, B, C>> {
+) -> Accepted<IO, B, C> {
     let (mut io, slots, mut handshake) = opening.begin();
-    async move {
-        if let Event::Head(head) = drive(&mut io, &mut handshake).await? {
-            handshake.answer(head, slots, origins, decide);
-            drive(&mut io, &mut handshake).await?;
-        }
-        Ok(WebSocket::new(io, handshake.open(Connection::server())))
+    if let Event::Head(head) = drive(&mut io, &mut handshake).await? {
+        handshake.answer(head, slots, origins, decide);
+        drive(&mut io, &mut handshake).await?;
     }
+    Ok(WebSocket::new(io, handshake.open(Connection::server())))
 }
 
 /// Opens a connection as a client: sends `offer`, verifies the answer, and gives the subprotocol that the server chose.
@@ -68,12 +63,12 @@ pub fn accept_with<IO: Read + Write, B: Storage, C: Timer>(
 ///
 /// # Errors
 /// As [`connect_with`].
-pub fn connect<'o, IO: Read + Write, B: Storage, C: Timer, K: KeySource>(
+pub async fn connect<'o, IO: Read + Write, B: Storage, C: Timer, K: KeySource>(
     opening: Opening<'_, IO, B, C>,
     offer: &Offer<'o>,
     keys: K,
-) -> impl Future<Output = Connected<'o, IO, K, B, C>> {
-    connect_with(opening, offer, keys, |_| {})
+) -> Connected<'o, IO, K, B, C> {
+    connect_with(opening, offer, keys, |_| {}).await
 }
 
 /// As [`connect`], with a look at the response, whatever it is: the headers of an accepted connection, where a redirect
@@ -84,22 +79,20 @@ pub fn connect<'o, IO: Read + Write, B: Storage, C: Timer, K: KeySource>(
 ///
 /// # Errors
 /// [`OpenError::Offer`], [`OpenError::Answer`], [`OpenError::Timeout`], [`OpenError::Ended`] or [`OpenError::Io`].
-pub fn connect_with<'o, IO: Read + Write, B: Storage, C: Timer, K: KeySource>(
+pub async fn connect_with<'o, IO: Read + Write, B: Storage, C: Timer, K: KeySource>(
     opening: Opening<'_, IO, B, C>,
     offer: &Offer<'o>,
     mut keys: K,
     look: impl FnOnce(&Response<'_, '_>),
-) -> impl Future<Output = Connected<'o, IO, K, B, C>> {
+) -> Connected<'o, IO, K, B, C> {
     let (mut io, slots, mut handshake) = opening.begin();
     let nonce = nonce(&mut keys);
-    async move {
-        handshake.offer(offer, nonce)?;
-        let mut protocol = None;
-        if let Event::Head(head) = drive(&mut io, &mut handshake).await? {
-            protocol = handshake.verify(head, slots, offer, nonce, look).map_err(OpenError::Answer)?;
-        }
-        Ok((WebSocket::new(io, handshake.open(Connection::client(keys))), protocol))
+    handshake.offer(offer, nonce)?;
+    let mut protocol = None;
+    if let Event::Head(head) = drive(&mut io, &mut handshake).await? {
+        protocol = handshake.verify(head, slots, offer, nonce, look).map_err(OpenError::Answer)?;
     }
+    Ok((WebSocket::new(io, handshake.open(Connection::client(keys))), protocol))
 }
 
 /// Takes over a connection whose opening handshake was done elsewhere. `leftover` are the octets that arrived behind the
