@@ -9,7 +9,7 @@ use tightwire_embedded::blocking::{WebSocket, adopt};
 use tightwire_embedded::deadline::Timeout;
 use tightwire_embedded::{
     Clock, CloseCode, Config, Connection, Error, Inline, Limits, Opening, Received, SendError, Server,
-    Untimed, Violation,
+    Timeouts, Untimed, Violation,
 };
 
 type Socket<'t, C> = WebSocket<Pipe, Server, Inline<200, 140>, C>;
@@ -170,6 +170,38 @@ fn an_unfinished_frame_and_an_unanswered_close_end() {
     time.set(5_000);
     assert_eq!(socket.close(CloseCode::NORMAL, ""), Err(Error::Timeout(Timeout::CloseLinger)));
     assert_eq!(socket.into_transport().output, b"\x88\x02\x03\xe8");
+}
+
+// Any timeout can be chosen: here silence that no Ping breaks, and a whole life
+#[test]
+fn other_timeouts_end_the_connection() {
+    const fn only(idle: Option<u32>, lifetime: Option<u32>) -> Config {
+        let mut timeouts = Timeouts::NONE;
+        (timeouts.idle, timeouts.lifetime) = (idle, lifetime);
+        Config::new().with_timeouts(timeouts)
+    }
+    static IDLE: Config = only(Some(7), None);
+    static LIFETIME: Config = only(None, Some(7));
+    for (config, heard, timeout) in [(&IDLE, false, Timeout::Idle), (&LIFETIME, true, Timeout::Lifetime)] {
+        let time = Cell::new(0);
+        let mut pipe = Pipe::new(b"");
+        pipe.at_end = Some(ErrorKind::TimedOut);
+        let opening = Opening::new(pipe, Inline::<200, 140>::inline(), &mut []);
+        let opening = opening.with_config(config).with_clock(|| time.get());
+        let mut socket = adopt(opening, Connection::server(), b"").unwrap();
+        for now in 0..7 {
+            time.set(now);
+            if heard {
+                socket.transport().input.extend(frame(false, 0x8A, b""));
+            }
+            assert_eq!(socket.recv(), Err(Error::Io(ErrorKind::TimedOut)));
+            assert_eq!(socket.next_deadline(), Some(7));
+        }
+        time.set(7);
+        assert_eq!(socket.recv(), Err(Error::Timeout(timeout)));
+        // RFC 6455 7.4.1: 1001, going away
+        assert_eq!(socket.into_transport().output, b"\x88\x02\x03\xe9");
+    }
 }
 
 // A peer that takes no output is not waited for longer than the deadline

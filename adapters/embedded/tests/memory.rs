@@ -1,9 +1,13 @@
-//! The memory table of the README, for 64-bit machines.
+//! The memory table of the README, for 64-bit machines, and what futures hold.
 #![cfg(target_pointer_width = "64")]
 
+mod common;
+
+use common::Pipe;
 use tightwire_embedded::deflate::{Deflater, Inflater, Level, Options, WindowBits};
 use tightwire_embedded::{
-    Client, Inflation, Inline, OVERHEAD, RECEIVE_MIN, Reply, Server, Slices, Slot, TRANSMIT_MIN, blocking,
+    Client, Inflation, Inline, OVERHEAD, Opening, OriginPolicy, RECEIVE_MIN, Reply, Server, Slices, Slot,
+    TRANSMIT_MIN, asynch, blocking, client,
 };
 
 type Keys = fn() -> [u8; 4];
@@ -19,4 +23,21 @@ fn what_the_readme_says() {
     assert_eq!(size_of::<Deflater>(), 104);
     const SMALL: Options = Options::new(Level::Fastest, WindowBits::new(10).unwrap());
     assert_eq!((size_of::<Inflater>(), 2 * SMALL.words() + SMALL.octets()), (7296, 5120));
+}
+
+fn accepting<const I: usize>() -> usize {
+    let opening = Opening::new(Pipe::new(b""), Inline::<I, 200>::inline(), &mut []);
+    size_of_val(&asynch::accept(opening, &OriginPolicy::Any))
+}
+
+fn connecting<const I: usize>() -> usize {
+    let opening = Opening::new(Pipe::new(b""), Inline::<I, 200>::inline(), &mut []);
+    size_of_val(&asynch::connect(opening, &client::Offer::new("host", "/"), (|| [0; 4]) as Keys))
+}
+
+// Not again for each function that hands it on
+#[test]
+fn a_handshake_holds_inline_storage_once() {
+    assert_eq!(accepting::<4000>() - accepting::<1000>(), 3000);
+    assert_eq!(connecting::<4000>() - connecting::<1000>(), 3000);
 }

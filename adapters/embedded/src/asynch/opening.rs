@@ -1,4 +1,7 @@
 //! Opening handshakes over an asynchronous transport.
+//!
+//! No `async fn`, whose future keeps room for its arguments besides what becomes of them: storage that lies in an
+//! [`Opening`] would be there twice.
 
 use super::WebSocket;
 use super::timer::{Timer, within};
@@ -26,15 +29,15 @@ pub type Connected<'o, IO, K, B, C> =
 ///
 /// # Errors
 /// As [`accept_with`].
-pub async fn accept<IO: Read + Write, B: Storage, C: Timer>(
+pub fn accept<IO: Read + Write, B: Storage, C: Timer>(
     opening: Opening<'_, IO, B, C>,
     origins: &OriginPolicy<'_>,
-) -> Accepted<IO, B, C> {
-    accept_with(opening, origins, |_, responder| responder.accept(&Acceptance::default())).await
+) -> impl Future<Output = Accepted<IO, B, C>> {
+    accept_with(opening, origins, |_, responder| responder.accept(&Acceptance::default()))
 }
 
 /// Reads a request, lets `decide` answer it, and opens the connection if it was accepted. Every request that is not is
-/// answered with the HTTP status that says why.
+/// answered with the HTTP status that says why. The time that it may take runs from this call.
 ///
 /// Not cancel safe: with a dropped future what the peer has sent is lost, and a part of our head may be on the wire. A
 /// lent transport is to be ended then, not used again.
@@ -42,17 +45,19 @@ pub async fn accept<IO: Read + Write, B: Storage, C: Timer>(
 /// # Errors
 /// [`OpenError::Request`], [`OpenError::Refused`], [`OpenError::Response`], [`OpenError::Timeout`],
 /// [`OpenError::Ended`] or [`OpenError::Io`].
-pub async fn accept_with<IO: Read + Write, B: Storage, C: Timer>(
+pub fn accept_with<IO: Read + Write, B: Storage, C: Timer>(
     opening: Opening<'_, IO, B, C>,
     origins: &OriginPolicy<'_>,
     decide: impl FnOnce(&Request<'_, '_>, Responder<'_>) -> Answered,
-) -> Accepted<IO, B, C> {
+) -> impl Future<Output = Accepted<IO, B, C>> {
     let (mut io, slots, mut handshake) = opening.begin();
-    if let Event::Head(head) = drive(&mut io, &mut handshake).await? {
-        handshake.answer(head, slots, origins, decide);
-        drive(&mut io, &mut handshake).await?;
+    async move {
+        if let Event::Head(head) = drive(&mut io, &mut handshake).await? {
+            handshake.answer(head, slots, origins, decide);
+            drive(&mut io, &mut handshake).await?;
+        }
+        Ok(WebSocket::new(io, handshake.open(Connection::server())))
     }
-    Ok(WebSocket::new(io, handshake.open(Connection::server())))
 }
 
 /// Opens a connection as a client: sends `offer`, verifies the answer, and gives the subprotocol that the server chose.
@@ -63,12 +68,12 @@ pub async fn accept_with<IO: Read + Write, B: Storage, C: Timer>(
 ///
 /// # Errors
 /// As [`connect_with`].
-pub async fn connect<'o, IO: Read + Write, B: Storage, C: Timer, K: KeySource>(
+pub fn connect<'o, IO: Read + Write, B: Storage, C: Timer, K: KeySource>(
     opening: Opening<'_, IO, B, C>,
     offer: &Offer<'o>,
     keys: K,
-) -> Connected<'o, IO, K, B, C> {
-    connect_with(opening, offer, keys, |_| {}).await
+) -> impl Future<Output = Connected<'o, IO, K, B, C>> {
+    connect_with(opening, offer, keys, |_| {})
 }
 
 /// As [`connect`], with a look at the response, whatever it is: the headers of an accepted connection, where a redirect
@@ -79,20 +84,22 @@ pub async fn connect<'o, IO: Read + Write, B: Storage, C: Timer, K: KeySource>(
 ///
 /// # Errors
 /// [`OpenError::Offer`], [`OpenError::Answer`], [`OpenError::Timeout`], [`OpenError::Ended`] or [`OpenError::Io`].
-pub async fn connect_with<'o, IO: Read + Write, B: Storage, C: Timer, K: KeySource>(
+pub fn connect_with<'o, IO: Read + Write, B: Storage, C: Timer, K: KeySource>(
     opening: Opening<'_, IO, B, C>,
     offer: &Offer<'o>,
     mut keys: K,
     look: impl FnOnce(&Response<'_, '_>),
-) -> Connected<'o, IO, K, B, C> {
+) -> impl Future<Output = Connected<'o, IO, K, B, C>> {
     let (mut io, slots, mut handshake) = opening.begin();
     let nonce = nonce(&mut keys);
-    handshake.offer(offer, nonce)?;
-    let mut protocol = None;
-    if let Event::Head(head) = drive(&mut io, &mut handshake).await? {
-        protocol = handshake.verify(head, slots, offer, nonce, look).map_err(OpenError::Answer)?;
+    async move {
+        handshake.offer(offer, nonce)?;
+        let mut protocol = None;
+        if let Event::Head(head) = drive(&mut io, &mut handshake).await? {
+            protocol = handshake.verify(head, slots, offer, nonce, look).map_err(OpenError::Answer)?;
+        }
+        Ok((WebSocket::new(io, handshake.open(Connection::client(keys))), protocol))
     }
-    Ok((WebSocket::new(io, handshake.open(Connection::client(keys))), protocol))
 }
 
 /// Takes over a connection whose opening handshake was done elsewhere. `leftover` are the octets that arrived behind the
