@@ -8,14 +8,14 @@ use std::time::Duration;
 pub const USAGE: &str = "\
 usage: cargo run --release -p tightwire-benches -- [GROUP...] [OPTION...]
 
-groups (default: all but micro)
+groups (default: all)
   echo           messages there and back: rate, latency, processor
   counts         system calls and allocations for each echo
   memory         user memory of idle connections, fresh and after a burst
   handshake      opening handshakes in a second
   broadcast      one message to many subscribers
   instructions   instructions of fixed pieces of work, counted by valgrind
-  micro          the micro benchmarks of tightwire and of the peers (cargo bench)
+  micro          small pieces of work in memory, tightwire beside its peers (cargo bench)
   report         only write tables and plots of what is in the folder
 
 options
@@ -27,8 +27,8 @@ options
   --server NAME=COMMAND  measure another server too; {port} in COMMAND stands for the port
   --row C,S,D[,CONTENT][,deflate]   only this echo workload: connections, octets, depth; can be repeated
   --part K/N             only the K-th of N parts of the echo workloads
-  --rounds N             how often each is measured (default: 3)
-  --seconds S            how long each is measured (default: 0.3)
+  --rounds N             how many turns each server has (default: 30)
+  --seconds S            how long a turn is (default: 0.03)
   --connections N        idle connections for memory (default: 10000)";
 
 /// What is measured.
@@ -77,9 +77,9 @@ pub struct Plan {
     pub peers: bool,
     /// More servers.
     pub servers: Vec<String>,
-    /// How often each is measured.
+    /// How many turns each server has.
     pub rounds: usize,
-    /// How long each is measured.
+    /// How long a turn is.
     pub time: Duration,
     /// Idle connections.
     pub connections: usize,
@@ -145,11 +145,12 @@ pub fn parse(arguments: &[String]) -> Result<Plan, String> {
         }
         shown.extend(show);
     }
+    let quick = grid == Grid::Quick;
     if groups.is_empty() && !report {
-        groups = GROUPS.iter().map(|(_, group)| *group).filter(|group| *group != Group::Micro).collect();
+        groups =
+            GROUPS.iter().map(|(_, group)| *group).filter(|group| !quick || *group != Group::Micro).collect();
     }
     let workloads = if rows.is_empty() { grid.workloads() } else { rows };
-    let quick = grid == Grid::Quick;
     let each = workloads.len().div_ceil(part.1).max(1);
     Ok(Plan {
         groups,
@@ -159,8 +160,8 @@ pub fn parse(arguments: &[String]) -> Result<Plan, String> {
         only,
         peers,
         servers,
-        rounds: rounds.unwrap_or(if quick { 2 } else { 3 }),
-        time: seconds.unwrap_or(Duration::from_millis(if quick { 200 } else { 300 })),
+        rounds: rounds.unwrap_or(if quick { 20 } else { 30 }),
+        time: seconds.unwrap_or(Duration::from_millis(30)),
         connections: if quick { connections.min(2000) } else { connections },
         command: ["cargo run --release -p tightwire-benches --".to_owned()]
             .into_iter()
@@ -198,9 +199,9 @@ mod tests {
     #[test]
     fn everything_is_the_default() {
         let plan = plan("").unwrap();
-        assert_eq!(plan.groups.len(), 6);
+        assert_eq!(plan.groups.len(), 7);
         assert_eq!(plan.workloads, Grid::Standard.workloads());
-        assert_eq!((plan.rounds, plan.connections, plan.peers), (3, 10_000, true));
+        assert_eq!((plan.rounds, plan.connections, plan.peers), (30, 10_000, true));
         assert!(plan.wants("anyone"));
     }
 
@@ -244,6 +245,7 @@ mod tests {
             assert!(plan(line).is_err(), "{line}");
         }
         assert_eq!(plan("report").unwrap().groups, []);
-        assert!(plan("--quick").unwrap().connections < 10_000);
+        let quick = plan("--quick").unwrap();
+        assert!(quick.connections < 10_000 && !quick.groups.contains(&Group::Micro));
     }
 }

@@ -154,25 +154,32 @@ fn free_address() -> io::Result<SocketAddr> {
 /// Seconds of processor of all threads of a process: in nanoseconds where the kernel counts them, else in ticks.
 fn cpu_of(id: u32) -> Option<f64> {
     let tasks = fs::read_dir(format!("/proc/{id}/task")).ok()?;
-    let times = tasks.flatten().map(|task| {
+    let of_tasks = tasks.flatten().map(|task| {
         let text = fs::read_to_string(task.path().join("schedstat")).ok()?;
         text.split_whitespace().next()?.parse::<u64>().ok()
     });
-    match times.sum::<Option<u64>>() {
+    match of_tasks.sum::<Option<u64>>() {
         Some(nanoseconds) if nanoseconds > 0 => Some(nanoseconds as f64 / 1e9),
         _ => {
             let text = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
-            Some(ticks(&text)? as f64 / rustix::param::clock_ticks_per_second() as f64)
+            Some(times(&text)?.iter().sum())
         }
     }
 }
 
-/// utime and stime of `/proc/PID/stat`.
-fn ticks(stat: &str) -> Option<u64> {
+/// Seconds of processor that this program has had: in its own code, and in the kernel for it.
+pub fn own_times() -> [f64; 2] {
+    fs::read_to_string("/proc/self/stat").ok().and_then(|text| times(&text)).unwrap_or_default()
+}
+
+/// utime and stime of `/proc/PID/stat`, in seconds.
+fn times(stat: &str) -> Option<[f64; 2]> {
     // The name may hold spaces and parentheses.
     let (_, rest) = stat.rsplit_once(')')?;
     let mut fields = rest.split_whitespace().skip(11);
-    Some(fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?)
+    let mut next = || fields.next()?.parse::<u64>().ok();
+    let ticks = [next()?, next()?];
+    Some(ticks.map(|ticks| ticks as f64 / rustix::param::clock_ticks_per_second() as f64))
 }
 
 /// Octets of the line `Anonymous:` of `/proc/PID/smaps_rollup`.
@@ -188,8 +195,9 @@ mod tests {
     #[test]
     fn the_kernels_accounts_are_read() {
         let stat = "17 (a (b) c) S 1 17 17 0 -1 4194560 1 0 0 0 120 34 0 0 20 0 1 0 5 6";
-        assert_eq!(ticks(stat), Some(154));
-        assert_eq!(ticks("17 (a) S 1"), None);
+        let [user, system] = times(stat).unwrap();
+        assert!((user / system - 120.0 / 34.0).abs() < 1e-9);
+        assert_eq!(times("17 (a) S 1"), None);
         let smaps = "00-ff ---p 00000000 00:00 0 [rollup]\nRss:     100 kB\nAnonymous:         24 kB\n";
         assert_eq!(anonymous(smaps), Some(24 * 1024));
         assert_eq!(anonymous("Rss: 3 kB"), None);

@@ -32,6 +32,8 @@ pub struct Results {
     pub broadcast: Vec<Broadcast>,
     /// Instructions of fixed work.
     pub instructions: Vec<Instructions>,
+    /// Times of small pieces of work.
+    pub micro: Vec<Micro>,
 }
 
 /// A server that is missing from a table.
@@ -58,24 +60,35 @@ pub struct Echo {
     pub rounds: usize,
     /// Messages in a second.
     pub rate: f64,
-    /// How far the rates of the rounds lie apart, as a share of the median.
-    pub spread: f64,
-    /// The rate beside that of the floor on the same ground, of the same round.
-    pub to_own_floor: Option<f64>,
-    /// The rate beside that of the floor on epoll, of the same round.
-    pub to_floor: Option<f64>,
+    /// The rate beside that of the floors, of the same round.
+    pub rates: Beside,
+    /// Microseconds of processor that the server took for a message.
+    pub cpu: f64,
+    /// What a second of processor is worth in messages, beside that of the floors, of the same round.
+    pub cpus: Beside,
     /// Microseconds that half of all messages took at most.
     pub p50: f64,
     /// The same for 99 of 100.
     pub p99: f64,
     /// The same for 999 of 1000.
     pub p999: f64,
-    /// Microseconds of processor that the server took for a message.
-    pub cpu: f64,
     /// The share of a core that the server took.
     pub server_share: f64,
     /// The share of a core that the load took.
     pub load_share: f64,
+    /// The part of that which is not the kernel's, over all servers of the row.
+    pub load_own: f64,
+}
+
+/// A number beside that of bare TCP echoes: more is better.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Beside {
+    /// Beside the floor on the same ground.
+    pub own_floor: Option<f64>,
+    /// Beside the floor on epoll.
+    pub floor: Option<f64>,
+    /// How far the median of the latter may be off, as a share of it, with 95 % confidence.
+    pub uncertainty: f64,
 }
 
 /// What a server does for a message, counted.
@@ -147,6 +160,17 @@ pub struct Instructions {
     pub count: f64,
 }
 
+/// What a crate takes for a small piece of work, in memory.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Micro {
+    /// What is done.
+    pub work: String,
+    /// By which crate.
+    pub server: String,
+    /// Nanoseconds, the median of many rounds.
+    pub nanoseconds: f64,
+}
+
 impl Results {
     /// The results in a folder; nothing if there are none yet.
     ///
@@ -189,6 +213,7 @@ impl Results {
             a.server == b.server && a.workload == b.workload
         });
         replace(&mut self.instructions, later.instructions, |a, b| a.work == b.work);
+        replace(&mut self.micro, later.micro, |a, b| a.work == b.work && a.server == b.server);
         replace(&mut self.absent, later.absent, |a, b| a == b);
     }
 
@@ -213,7 +238,9 @@ impl Results {
         let memory = self.memory.iter().map(|row| (&row.server, "memory".to_owned()));
         let handshake = self.handshake.iter().map(|row| (&row.server, "handshake".to_owned()));
         let broadcast = self.broadcast.iter().map(|row| (&row.server, format!("broadcast {}", row.workload)));
-        let rows = echo.chain(counts).chain(memory).chain(handshake).chain(broadcast);
+        let peers = "peers".to_owned();
+        let micro = self.micro.first().map(|_| (&peers, "micro benchmarks".to_owned()));
+        let rows = echo.chain(counts).chain(memory).chain(handshake).chain(broadcast).chain(micro);
         rows.map(|(server, subject)| (server.clone(), subject)).collect()
     }
 }

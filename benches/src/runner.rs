@@ -9,7 +9,7 @@ use crate::results::Results;
 use crate::roster::{self, Contestant, Kind};
 use std::error::Error;
 
-/// Measures what the plan says, and writes the results into its folder, after every group.
+/// Measures what the plan says, and writes the results into its folder, after every row of echoes and every group.
 ///
 /// # Errors
 /// When results cannot be read or written, or a server of the command line makes no sense.
@@ -18,7 +18,7 @@ pub fn run(plan: &Plan) -> Result<(), Box<dyn Error>> {
     let mut missing = Results::default();
     let contestants = contestants(plan, &mut missing)?;
     drop(tightwire_epoll::limits::raise_descriptors());
-    for group in &plan.groups {
+    for (group, plan) in plan.groups.iter().flat_map(|group| steps(plan, *group)) {
         let mut measured = Results {
             environment: Environment::now(),
             commands: vec![plan.command.clone()],
@@ -27,15 +27,15 @@ pub fn run(plan: &Plan) -> Result<(), Box<dyn Error>> {
         };
         match group {
             // It uses all cores to build.
-            Group::Micro => micro::run(&plan.out, plan.peers, &mut measured)?,
+            Group::Micro => micro::run(plan.peers, &mut measured),
             _ => pin(LOAD_CORE),
         }
         match group {
-            Group::Echo => echo::run(plan, &contestants, &mut measured),
-            Group::Counts => counts::run(plan, &contestants, &mut measured),
-            Group::Memory => memory::run(plan, &contestants, &mut measured),
-            Group::Handshake => handshake::run(plan, &contestants, &mut measured),
-            Group::Broadcast => broadcast::run(plan, &contestants, &mut measured),
+            Group::Echo => echo::run(&plan, &contestants, &mut measured),
+            Group::Counts => counts::run(&plan, &contestants, &mut measured),
+            Group::Memory => memory::run(&plan, &contestants, &mut measured),
+            Group::Handshake => handshake::run(&plan, &contestants, &mut measured),
+            Group::Broadcast => broadcast::run(&plan, &contestants, &mut measured),
             Group::Instructions => instructions::run(&mut measured),
             Group::Micro => {}
         }
@@ -45,6 +45,17 @@ pub fn run(plan: &Plan) -> Result<(), Box<dyn Error>> {
     report::write(&results, &plan.out)?;
     eprintln!("results are in {}", plan.out.display());
     Ok(())
+}
+
+/// What is measured before results are kept: a row of echoes, or a whole group.
+fn steps(plan: &Plan, group: Group) -> Vec<(Group, Plan)> {
+    match group {
+        Group::Echo | Group::Counts => {
+            let rows = plan.workloads.iter();
+            rows.map(|row| (group, Plan { workloads: vec![*row], ..plan.clone() })).collect()
+        }
+        _ => vec![(group, plan.clone())],
+    }
 }
 
 /// Those that the plan wants. The floors are always among them: everything is measured beside them.

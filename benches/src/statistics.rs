@@ -9,13 +9,20 @@ pub fn median(values: impl IntoIterator<Item = f64>) -> Option<f64> {
     Some((lower + upper) / 2.0)
 }
 
-/// How far values lie apart, as a share of their median: 0 if they are all the same.
-pub fn spread(values: &[f64]) -> f64 {
-    let most = values.iter().copied().fold(f64::MIN, f64::max);
-    let least = values.iter().copied().fold(f64::MAX, f64::min);
-    median(values.iter().copied())
-        .filter(|median| *median > 0.0)
-        .map_or(0.0, |median| (most - least) / median)
+/// How far the median may be from what many more values would give, as a share of it: half of the stretch in which it
+/// lies with 95 % confidence, whatever the values are distributed like. 0 of nothing.
+pub fn uncertainty(values: impl IntoIterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.into_iter().collect();
+    values.sort_unstable_by(f64::total_cmp);
+    // The number of values below the median is binomial: about half of them, give or take a root.
+    let number = values.len() as f64;
+    let outside = ((number - 1.96 * number.sqrt()) / 2.0).max(0.0) as usize;
+    let inside = &values[outside.min(values.len())..values.len() - outside];
+    let (Some(least), Some(most), Some(median)) = (inside.first(), inside.last(), median(values.clone()))
+    else {
+        return 0.0;
+    };
+    ratio((most - least) / 2.0, median).unwrap_or(0.0)
 }
 
 /// `value / base`, if that says something.
@@ -47,6 +54,12 @@ impl Latencies {
             *count += 1;
             self.total += 1;
         }
+    }
+
+    /// Counts what another has counted, too.
+    pub fn merge(&mut self, other: &Self) {
+        self.counts.iter_mut().zip(&other.counts).for_each(|(count, more)| *count += more);
+        self.total += other.total;
     }
 
     /// The latency in nanoseconds that a share of all, such as 0.99, did not exceed; `None` of nothing.
@@ -88,10 +101,17 @@ mod tests {
     }
 
     #[test]
-    fn spreads_and_ratios() {
-        assert_eq!(spread(&[]), 0.0);
-        assert_eq!(spread(&[5.0]), 0.0);
-        assert_eq!(spread(&[8.0, 10.0, 13.0]), 0.5);
+    fn medians_are_uncertain() {
+        assert_eq!(uncertainty([]), 0.0);
+        assert_eq!(uncertainty([5.0]), 0.0);
+        assert_eq!(uncertainty([8.0, 10.0, 13.0]), 0.25, "of so few, all of them");
+        // Of twelve, the third to the tenth: 96 % by the binomial distribution.
+        let values = [100.0, 0.0, 7.0, 8.0, 9.0, 10.0, 10.0, 11.0, 12.0, 13.0, 1e9, -1e9];
+        assert_eq!(uncertainty(values), 0.3);
+    }
+
+    #[test]
+    fn ratios_need_a_base() {
         assert_eq!(ratio(3.0, 4.0), Some(0.75));
         assert_eq!(ratio(3.0, 0.0), None);
         assert_eq!(ratio(0.0, 0.0), None);
@@ -123,5 +143,9 @@ mod tests {
         assert_eq!(latencies.percentile(0.99), Some(60.0));
         assert_eq!(latencies.percentile(0.0), Some(1.0));
         assert_eq!(latencies.percentile(1.0), Some(60.0));
+        let mut more = Latencies::default();
+        (61..=63).for_each(|latency| more.record(latency));
+        latencies.merge(&more);
+        assert_eq!((latencies.percentile(1.0), latencies.total), (Some(63.0), 63));
     }
 }

@@ -52,7 +52,7 @@ impl Workload {
     }
 
     const fn deflated(self) -> Self {
-        Self { content: Content::Ascii, deflate: true, ..self }
+        Self { deflate: true, ..self }
     }
 
     /// Payload octets that may be in flight at a time.
@@ -133,24 +133,30 @@ impl Grid {
                 row(200, 128, 16),
                 row(50, 16 << 10, 1),
                 row(50, 64 << 10, 1).of(Content::Cyrillic),
-                row(50, 1024, 1).deflated(),
+                row(50, 1024, 1).of(Content::Ascii).deflated(),
             ],
             Self::Standard => vec![
                 row(1, 16, 1),
+                row(1, 1024, 1),
                 row(50, 16, 1),
                 row(200, 128, 1),
                 row(1000, 128, 1),
+                row(1000, 16, 16),
                 row(200, 128, 16),
                 row(1000, 128, 16),
+                row(50, 1024, 1),
                 row(50, 1024, 16),
+                row(200, 1024, 16).of(Content::Ascii),
+                row(200, 1024, 16).of(Content::Cyrillic),
                 row(50, 16 << 10, 1),
+                row(1000, 16 << 10, 1),
                 row(50, 64 << 10, 1),
                 row(50, 64 << 10, 1).of(Content::Ascii),
                 row(50, 64 << 10, 1).of(Content::Cyrillic),
                 row(8, 1 << 20, 1),
-                row(200, 128, 16).deflated(),
-                row(50, 1024, 1).deflated(),
-                row(50, 16 << 10, 1).deflated(),
+                row(200, 128, 16).of(Content::Ascii).deflated(),
+                row(50, 1024, 1).of(Content::Ascii).deflated(),
+                row(50, 16 << 10, 1).of(Content::Ascii).deflated(),
             ],
             Self::Full => full(),
         }
@@ -166,9 +172,7 @@ fn full() -> Vec<Workload> {
                     let workload = Workload::new(connections, size, depth).of(content);
                     if workload.in_flight() <= MOST_IN_FLIGHT {
                         workloads.push(workload);
-                        if content == Content::Ascii {
-                            workloads.push(workload.deflated());
-                        }
+                        workloads.push(workload.deflated());
                     }
                 }
             }
@@ -195,10 +199,22 @@ mod tests {
     #[test]
     fn labels_say_what_is_not_usual() {
         assert_eq!(Workload::new(50, 16, 1).to_string(), "50 x 16 B");
-        let row = Workload::new(8, 1 << 20, 16).deflated();
+        let row = Workload::new(8, 1 << 20, 16).of(Content::Ascii).deflated();
         assert_eq!(row.to_string(), "8 x 1 MiB, depth 16, ascii, deflate");
         let written: Vec<_> = [16, 1000, 1024, 3000, 64 << 10, 1 << 20].map(octets).into();
         assert_eq!(written, ["16 B", "1000 B", "1 KiB", "3000 B", "64 KiB", "1 MiB"]);
+    }
+
+    #[test]
+    fn what_is_committed_has_every_value_of_the_full_grid() {
+        let (some, all) = (Grid::Standard.workloads(), Grid::Full.workloads());
+        for row in all {
+            assert!(some.iter().any(|other| other.size == row.size), "{row}");
+            assert!(some.iter().any(|other| other.connections == row.connections), "{row}");
+            assert!(some.iter().any(|other| other.depth == row.depth), "{row}");
+            assert!(some.iter().any(|other| other.content == row.content), "{row}");
+            assert!(some.iter().any(|other| other.deflate == row.deflate), "{row}");
+        }
     }
 
     #[test]
@@ -211,7 +227,7 @@ mod tests {
             assert_eq!(unique.len(), rows.len());
             assert!(rows.iter().all(|row| row.in_flight() <= MOST_IN_FLIGHT));
         }
-        // Three contents and compression, over 6 x 4 x 2 rows without four of 1 MiB and one of 64 KiB.
-        assert_eq!(Grid::Full.workloads().len(), 4 * (48 - 5));
+        // Three contents, with and without compression, over 6 x 4 x 2 rows without four of 1 MiB and one of 64 KiB.
+        assert_eq!(Grid::Full.workloads().len(), 6 * (48 - 5));
     }
 }

@@ -45,7 +45,9 @@ fn a_run_writes_all_its_outputs() {
     for echo in &results.echo {
         assert!(echo.rate > 0.0 && echo.rounds == 2, "{echo:?}");
         assert!(echo.p50 > 0.0 && echo.p50 <= echo.p99 && echo.p99 <= echo.p999, "{echo:?}");
-        assert!(echo.to_floor.is_some() && echo.to_own_floor.is_some(), "{echo:?}");
+        for beside in [echo.cpus, echo.rates] {
+            assert!(beside.floor.is_some() && beside.own_floor.is_some(), "{echo:?}");
+        }
         assert!(echo.load_share > 0.0, "{echo:?}");
     }
     assert_eq!((results.memory.len(), results.handshake.len()), (6, 3));
@@ -54,7 +56,7 @@ fn a_run_writes_all_its_outputs() {
     {
         assert!(tables.contains(part), "{part}");
     }
-    for plot in ["echo-rate.svg", "echo-latency.svg", "memory.svg", "handshake.svg"] {
+    for plot in ["echo-processor.svg", "echo-rate.svg", "echo-latency.svg", "memory.svg", "handshake.svg"] {
         let plot = folder.read(plot);
         assert!(plot.starts_with("<svg") && plot.contains("tightwire-smol"));
     }

@@ -2,8 +2,10 @@
 //! bring none. It knows nothing of frames.
 #![forbid(unsafe_code)]
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
+use std::pin::pin;
+use std::task::Poll;
 use tightwire::handshake::server::{Acceptance, Request};
 use tightwire::handshake::{HeadLimits, HeadScanner, OriginPolicy, Slot};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -73,6 +75,33 @@ where
             tokio::task::spawn_local(async move { drop(task.await) });
         }
     })
+}
+
+/// Octets of the buffer in front of a stream, for crates that have none of their own: as tokio has it, or none.
+pub fn write_buffer(options: Options) -> usize {
+    if options.small { 0 } else { 8 << 10 }
+}
+
+/// Waits for `next`. If it is not there yet, `flush` comes first: what has been answered so far goes out together.
+///
+/// # Errors
+/// Those of `flush`.
+pub async fn next_or_flush<T, E>(
+    next: impl Future<Output = T>,
+    flush: impl Future<Output = Result<(), E>>,
+) -> Result<T, E> {
+    let mut next = pin!(next);
+    let there = poll_fn(|context| match next.as_mut().poll(context) {
+        Poll::Ready(next) => Poll::Ready(Some(next)),
+        Poll::Pending => Poll::Ready(None),
+    });
+    match there.await {
+        Some(next) => Ok(next),
+        None => {
+            flush.await?;
+            Ok(next.await)
+        }
+    }
 }
 
 /// The extension that the load offers, and a server of no takeover agrees to word for word.

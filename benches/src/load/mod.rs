@@ -158,7 +158,8 @@ impl Load {
         })
     }
 
-    /// Keeps messages in flight for `time`, and leaves them in flight.
+    /// Keeps messages in flight for `time`, at least until as many have come back as there are in flight, and leaves
+    /// them in flight.
     ///
     /// # Errors
     /// [`LoadError`]: the load is of no use then.
@@ -203,7 +204,8 @@ impl Load {
         match time {
             Some(time) => {
                 (0..self.senders()).try_for_each(|place| self.push(place, self.target(place)))?;
-                while start.elapsed() < time {
+                let least = before + self.depth * self.peers.len() as u64;
+                while start.elapsed() < time || self.delivered < least {
                     self.turn(&mut interval, Goal::Refill)?;
                 }
             }

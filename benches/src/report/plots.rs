@@ -11,6 +11,7 @@ use std::path::Path;
 /// Draws all plots that there are results for, and gives their file names and titles.
 pub(super) fn draw(results: &Results, folder: &Path) -> Result<Vec<(String, String)>, Box<dyn Error>> {
     let charts = [
+        ("echo-processor.svg", echo_processor(results)),
         ("echo-rate.svg", echo_rate(results)),
         ("echo-latency.svg", echo_latency(results)),
         ("echo-deflate.svg", echo_deflate(results)),
@@ -57,9 +58,27 @@ fn panels(results: &Results, deflate: bool, line: impl Fn(&Echo) -> Option<Bar>)
     panels.filter(|panel| !panel.lines.is_empty()).collect()
 }
 
+fn echo_processor(results: &Results) -> Chart {
+    beside_floor(
+        results,
+        "Echo: messages for a second of the server's processor, beside a bare TCP echo on epoll",
+        |echo| {
+            let ratio = echo.cpus.floor?;
+            Some((ratio, format!("{ratio:.2}  ({} us)", brief(echo.cpu))))
+        },
+    )
+}
+
 fn echo_rate(results: &Results) -> Chart {
+    beside_floor(results, "Echo: messages per second, beside a bare TCP echo on epoll", |echo| {
+        let ratio = echo.rates.floor?;
+        Some((ratio, format!("{ratio:.2}  ({}/s)", short(echo.rate))))
+    })
+}
+
+fn beside_floor(results: &Results, title: &str, value: impl Fn(&Echo) -> Option<(f64, String)>) -> Chart {
     Chart {
-        title: "Echo: messages per second beside a bare TCP echo on epoll".to_owned(),
+        title: title.to_owned(),
         notes: vec![
             "Connections x payload; depth: messages in flight per connection. Longer is better; the line is the bare echo."
                 .to_owned(),
@@ -69,8 +88,7 @@ fn echo_rate(results: &Results) -> Chart {
         reference: Some(1.0),
         columns: 3,
         panels: panels(results, false, |echo| {
-            let ratio = echo.to_floor?;
-            let text = format!("{ratio:.2}  ({}/s)", short(echo.rate));
+            let (ratio, text) = value(echo)?;
             Some(bar(ratio, text, color(&echo.server, echo.kind)))
         }),
     }

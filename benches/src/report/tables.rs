@@ -1,6 +1,6 @@
 //! The tables.
 
-use crate::results::{Echo, Results, place};
+use crate::results::{Beside, Echo, Results, place};
 use crate::roster::Kind;
 use crate::workload::Workload;
 use std::fmt::Write;
@@ -16,6 +16,7 @@ pub(super) fn markdown(results: &Results, plots: &[(String, String)]) -> String 
     memory(results, &mut text);
     handshake(results, &mut text);
     broadcast(results, &mut text);
+    micro_benchmarks(results, &mut text);
     instructions(results, &mut text);
     absent(results, &mut text);
     text.truncate(text.trim_end().len());
@@ -56,31 +57,49 @@ pub(super) fn workloads(results: &Results) -> Vec<Workload> {
     workloads
 }
 
-/// The rows of a workload: fastest first.
+/// The rows of a workload: those first that take the least of the processor for a message.
 pub(super) fn rows(results: &Results, workload: Workload) -> Vec<&Echo> {
     let mut rows: Vec<_> = results.echo.iter().filter(|echo| echo.workload == workload).collect();
-    rows.sort_by(|a, b| b.rate.total_cmp(&a.rate));
+    rows.sort_by(|a, b| a.cpu.total_cmp(&b.cpu));
     rows
 }
+
+/// A server that sleeps more than this waited for the load: how fast it is beyond that is not known.
+const BUSY: f64 = 0.95;
 
 fn echo(results: &Results, text: &mut String) {
     if results.echo.is_empty() {
         return;
     }
-    *text += "## Echo\n\n### Rate beside a bare TCP echo on epoll\n\n";
-    overview(results, text);
+    *text += "## Echo\n\n### Messages for a second of processor, beside a bare TCP echo on epoll\n\n";
+    overview(results, text, |echo| ratio(echo.cpus.floor));
+    *text += "### Messages per second, beside a bare TCP echo on epoll\n\n\
+        In parentheses: the server was not busy all the time, so this is not its limit.\n\n";
+    overview(results, text, |echo| {
+        let ratio = ratio(echo.rates.floor);
+        if echo.server_share < BUSY && !ratio.is_empty() { format!("({ratio})") } else { ratio }
+    });
     for workload in workloads(results) {
         *text += &format!("### {workload}\n\n");
+        if let Some(echo) = results.echo.iter().find(|echo| echo.workload == workload) {
+            let share = percent(echo.load_own);
+            *text += &format!(
+                "Of the load's time on its core, {share} were its own code, the rest the kernel's.\n\n"
+            );
+        }
         let head = [
             "server",
-            "messages/s",
-            "spread",
+            "CPU us/message",
             "x own floor",
             "x floor",
+            "+-",
+            "messages/s",
+            "x own floor",
+            "x floor",
+            "+-",
             "p50 us",
             "p99 us",
             "p99.9 us",
-            "CPU us/message",
             "server CPU",
             "load CPU",
             "calls/message",
@@ -89,28 +108,26 @@ fn echo(results: &Results, text: &mut String) {
         let rows = rows(results, workload).into_iter().map(|echo| {
             let mut counts = results.counts.iter();
             let counts = counts.find(|counts| counts.server == echo.server && counts.workload == workload);
-            vec![
-                bold(&echo.server, echo.kind),
-                count(echo.rate),
-                percent(echo.spread),
-                ratio(echo.to_own_floor),
-                ratio(echo.to_floor),
-                micro(echo.p50),
-                micro(echo.p99),
-                micro(echo.p999),
-                format!("{:.3}", echo.cpu),
-                percent(echo.server_share),
-                percent(echo.load_share),
-                optional(counts.and_then(|counts| counts.calls), 2),
-                optional(counts.and_then(|counts| counts.allocations), 2),
-            ]
+            let mut cells = vec![bold(&echo.server, echo.kind), format!("{:.3}", echo.cpu)];
+            cells.extend(beside(&echo.cpus));
+            cells.push(count(echo.rate));
+            cells.extend(beside(&echo.rates));
+            cells.extend([echo.p50, echo.p99, echo.p999].map(micro));
+            cells.extend([echo.server_share, echo.load_share].map(percent));
+            cells.push(optional(counts.and_then(|counts| counts.calls), 2));
+            cells.push(optional(counts.and_then(|counts| counts.allocations), 2));
+            cells
         });
         *text += &table(&head, 1, rows.collect());
     }
 }
 
+fn beside(beside: &Beside) -> [String; 3] {
+    [ratio(beside.own_floor), ratio(beside.floor), format!("{:.1}%", 100.0 * beside.uncertainty)]
+}
+
 /// One line for each workload, one column for each server.
-fn overview(results: &Results, text: &mut String) {
+fn overview(results: &Results, text: &mut String, cell: impl Fn(&Echo) -> String) {
     let mut servers: Vec<_> = results.echo.iter().map(|echo| (echo.server.as_str(), echo.kind)).collect();
     servers.sort_by(|a, b| place(a.0, a.1).cmp(&place(b.0, b.1)));
     servers.dedup();
@@ -120,9 +137,7 @@ fn overview(results: &Results, text: &mut String) {
     let rows = workloads(results).into_iter().map(|workload| {
         let rows = rows(results, workload);
         let cells = servers.iter().map(|(name, _)| {
-            rows.iter()
-                .find(|echo| echo.server == *name)
-                .map_or_else(String::new, |echo| ratio(echo.to_floor))
+            rows.iter().find(|echo| echo.server == *name).map_or_else(String::new, |echo| cell(echo))
         });
         [workload.to_string()].into_iter().chain(cells).collect()
     });
@@ -179,6 +194,41 @@ fn broadcast(results: &Results, text: &mut String) {
         2,
         rows.collect(),
     );
+}
+
+/// A line for each work, a column for each crate.
+fn micro_benchmarks(results: &Results, text: &mut String) {
+    let (mut works, mut crates) = (Vec::new(), vec!["tightwire", "plain"]);
+    for row in &results.micro {
+        for (list, name) in [(&mut works, row.work.as_str()), (&mut crates, row.server.as_str())] {
+            if !list.contains(&name) {
+                list.push(name);
+            }
+        }
+    }
+    if works.is_empty() {
+        return;
+    }
+    crates[2..].sort_unstable();
+    *text += "## Small pieces of work, in nanoseconds\n\n\
+        In parentheses: how many times as long as tightwire. Plain is what bounds it or is the usual way: an exclusive or \
+        with one octet, copying, the standard library's validation, zlib-rs.\n\n";
+    let head: Vec<_> = ["work"].into_iter().chain(crates.iter().copied()).collect();
+    let rows = works.iter().map(|work| {
+        let time = |name: &str| {
+            let row = results.micro.iter().find(|row| row.work == *work && row.server == name);
+            row.map(|row| row.nanoseconds)
+        };
+        let own = time("tightwire");
+        let cells = crates.iter().map(|name| match (time(name), own) {
+            (Some(time), Some(own)) if *name != "tightwire" => {
+                format!("{} ({:.2})", micro(time), time / own)
+            }
+            (time, _) => time.map_or_else(String::new, micro),
+        });
+        [(*work).to_owned()].into_iter().chain(cells).collect()
+    });
+    *text += &table(&head, 1, rows.collect());
 }
 
 fn instructions(results: &Results, text: &mut String) {

@@ -1,24 +1,31 @@
-//! fastwebsockets: fragments collected, vectored writes, a task without a budget as in its own example. It has no way
-//! to write several messages at once. The handshake, which it leaves to hyper, is ours.
+//! fastwebsockets: fragments collected, vectored writes, a task without a budget, as in its own examples. It is split, as
+//! in another of them, behind a writer with a buffer that is flushed once for all messages that are there. The
+//! handshake, which it leaves to hyper, is ours.
 
-use fastwebsockets::{FragmentCollector, OpCode, Role, WebSocket};
-use tightwire_peers::{Failure, LARGEST, Options, handshake, serve};
+use fastwebsockets::{FragmentCollectorRead, OpCode, Role, WebSocketError, after_handshake_split};
+use tightwire_peers::{Failure, LARGEST, Options, handshake, next_or_flush, serve, write_buffer};
+use tokio::io::BufWriter;
 use tokio::net::TcpStream;
 
 fn main() -> Result<(), Failure> {
-    serve(Options::read(&["--small"])?, |stream| tokio::task::unconstrained(echo(stream)))
+    let options = Options::read(&["--small"])?;
+    serve(options, move |stream| tokio::task::unconstrained(echo(stream, options)))
 }
 
-async fn echo(mut stream: TcpStream) -> Result<(), Failure> {
+async fn echo(mut stream: TcpStream, options: Options) -> Result<(), Failure> {
     handshake(&mut stream, false).await?;
-    let mut socket = WebSocket::after_handshake(stream, Role::Server);
-    socket.set_writev(true);
-    socket.set_max_message_size(LARGEST);
-    let mut socket = FragmentCollector::new(socket);
+    let (reader, writer) = stream.into_split();
+    let writer = BufWriter::with_capacity(write_buffer(options), writer);
+    let (mut reader, mut writer) = after_handshake_split(reader, writer, Role::Server);
+    reader.set_max_message_size(LARGEST);
+    writer.set_writev(true);
+    let mut reader = FragmentCollectorRead::new(reader);
     loop {
-        let frame = socket.read_frame().await?;
+        // The load sends nothing that is to be answered but messages.
+        let mut answer = |_| async { Ok::<_, WebSocketError>(()) };
+        let frame = next_or_flush(reader.read_frame(&mut answer), writer.flush()).await??;
         match frame.opcode {
-            OpCode::Text | OpCode::Binary => socket.write_frame(frame).await?,
+            OpCode::Text | OpCode::Binary => writer.write_frame(frame).await?,
             OpCode::Close => return Ok(()),
             _ => {}
         }

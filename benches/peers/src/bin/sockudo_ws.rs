@@ -1,7 +1,8 @@
-//! sockudo-ws: its default configuration, `feed` and one flush for all messages that are there, as it advises.
+//! sockudo-ws: its default configuration and the echo loop that it advises: what is fed goes out when nothing more is
+//! there to be received.
 
 use bytes::BytesMut;
-use futures_util::{FutureExt, Sink, SinkExt, Stream, StreamExt};
+use futures_util::{Sink, SinkExt, Stream, StreamExt};
 use sockudo_ws::deflate::{DeflateConfig, negotiate_server_deflate};
 use sockudo_ws::handshake::{build_response, generate_accept_key, parse_request};
 use sockudo_ws::stream::CompressedWebSocketStream;
@@ -53,18 +54,12 @@ async fn echo<S>(mut socket: S) -> Result<(), Failure>
 where
     S: Stream<Item = sockudo_ws::Result<Message>> + Sink<Message, Error = Error> + Unpin,
 {
-    loop {
-        let message = match socket.next().now_or_never() {
-            Some(message) => message,
-            None => {
-                socket.flush().await?;
-                socket.next().await
-            }
-        };
-        match message.transpose()? {
-            Some(message @ (Message::Text(_) | Message::Binary(_))) => socket.feed(message).await?,
-            Some(Message::Close(_)) | None => return Ok(()),
-            Some(_) => {}
+    while let Some(message) = socket.next().await {
+        match message? {
+            message @ (Message::Text(_) | Message::Binary(_)) => socket.feed(message).await?,
+            Message::Close(_) => return Ok(()),
+            _ => {}
         }
     }
+    Ok(())
 }

@@ -1,11 +1,10 @@
-//! soketto: buffered both ways, as in its own example. Receiving cannot be tried without waiting, so each message is
-//! flushed.
+//! soketto: buffered both ways, as in its own example, and flushed once for all messages that are there.
 
 use futures_util::io::{BufReader, BufWriter};
 use soketto::Data;
 use soketto::handshake::Server;
 use soketto::handshake::server::Response;
-use tightwire_peers::{Failure, LARGEST, Options, serve};
+use tightwire_peers::{Failure, LARGEST, Options, next_or_flush, serve};
 use tokio::net::TcpStream;
 use tokio_util::compat::TokioAsyncReadCompatExt;
 
@@ -24,10 +23,9 @@ async fn echo(stream: TcpStream) -> Result<(), Failure> {
     let mut message = Vec::new();
     loop {
         message.clear();
-        match receiver.receive_data(&mut message).await? {
+        match next_or_flush(receiver.receive_data(&mut message), sender.flush()).await?? {
             Data::Binary(_) => sender.send_binary_mut(&mut message).await?,
             Data::Text(_) => sender.send_text(std::str::from_utf8(&message)?).await?,
         }
-        sender.flush().await?;
     }
 }

@@ -3,7 +3,7 @@
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use tightwire_peers::{Failure, Options, serve};
 use tokio::net::TcpStream;
-use tokio_websockets::ServerBuilder;
+use tokio_websockets::{Config, ServerBuilder};
 
 const BATCH: usize = 32;
 
@@ -12,7 +12,8 @@ fn main() -> Result<(), Failure> {
 }
 
 async fn echo(stream: TcpStream) -> Result<(), Failure> {
-    let (_, mut socket) = ServerBuilder::new().accept(stream).await?;
+    let config = Config::default().flush_threshold(64 << 10);
+    let (_, mut socket) = ServerBuilder::new().config(config).accept(stream).await?;
     let mut messages = Vec::new();
     while let Some(first) = socket.next().await {
         messages.push(first?);

@@ -1,26 +1,29 @@
-//! web-socket: behind a buffered reader, as its own benchmark has it. It has no way to write several messages at once,
-//! and does not validate text. The handshake, which it leaves to the application, is ours.
+//! web-socket: behind a buffered reader, as its own benchmark has it, and a buffered writer, which is flushed once for
+//! all messages that are there. It does not validate text. The handshake, which it leaves to the application, is ours.
 
-use tightwire_peers::{Failure, LARGEST, Options, handshake, serve};
-use tokio::io::BufReader;
+use tightwire_peers::{Failure, LARGEST, Options, handshake, next_or_flush, serve, write_buffer};
+use tokio::io::{BufReader, BufWriter};
 use tokio::net::TcpStream;
 use web_socket::{DataType, Event, MessageType, WebSocket};
 
 fn main() -> Result<(), Failure> {
-    serve(Options::read(&["--small"])?, echo)
+    let options = Options::read(&["--small"])?;
+    serve(options, move |stream| echo(stream, options))
 }
 
-async fn echo(mut stream: TcpStream) -> Result<(), Failure> {
+async fn echo(mut stream: TcpStream, options: Options) -> Result<(), Failure> {
     handshake(&mut stream, false).await?;
-    let mut socket = WebSocket::server(BufReader::new(stream));
-    socket.max_payload_len = LARGEST;
+    let (reader, writer) = stream.into_split();
+    let mut reader = WebSocket::server(BufReader::new(reader));
+    let mut writer = WebSocket::server(BufWriter::with_capacity(write_buffer(options), writer));
+    reader.max_payload_len = LARGEST;
     loop {
-        match socket.recv().await? {
+        match next_or_flush(reader.recv(), writer.flash()).await?? {
             Event::Data { ty: DataType::Complete(MessageType::Text), data } => {
-                socket.send(std::str::from_utf8(&data)?).await?;
+                writer.send(std::str::from_utf8(&data)?).await?;
             }
-            Event::Data { ty: DataType::Complete(MessageType::Binary), data } => socket.send(&*data).await?,
-            Event::Ping(payload) => socket.send_pong(payload).await?,
+            Event::Data { ty: DataType::Complete(MessageType::Binary), data } => writer.send(&*data).await?,
+            Event::Ping(payload) => writer.send_pong(payload).await?,
             Event::Pong(_) => {}
             Event::Data { .. } | Event::Error(_) | Event::Close { .. } => return Ok(()),
         }
