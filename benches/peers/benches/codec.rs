@@ -424,9 +424,14 @@ mod encode {
     fn fastwebsockets(bencher: Bencher<'_, '_>, octets: usize) {
         use ::fastwebsockets::{Frame, Payload};
         // It writes to the front of a buffer, one frame at a time.
-        encode(bencher, octets, |_| {}, |payload, memory| {
-            black_box(Frame::binary(Payload::Borrowed(payload)).write(memory));
-        });
+        encode(
+            bencher,
+            octets,
+            |_| {},
+            |payload, memory| {
+                black_box(Frame::binary(Payload::Borrowed(payload)).write(memory));
+            },
+        );
     }
 
     #[divan::bench(args = PAYLOADS)]

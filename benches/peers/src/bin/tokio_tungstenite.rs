@@ -18,7 +18,11 @@ fn main() -> Result<(), Failure> {
     serve(options, move |stream| {
         let all = all.clone();
         async move {
-            if options.broadcast { subscriber(stream, options, all).await } else { echo(stream, options).await }
+            if options.broadcast {
+                subscriber(stream, options, all).await
+            } else {
+                echo(stream, options).await
+            }
         }
     })
 }
