@@ -219,26 +219,7 @@ impl<R: Role> Inbound<R> {
         input: &mut &'i mut [u8],
         limits: &Limits,
     ) -> Option<Chunk<'i>> {
-        let between = self.status == Status::Open && self.message.0 == 0;
-        let (kind, head, taken) = frame::parse_whole(input, !R::IS_CLIENT)?;
-        if !between || head.length > limits.frame.min(limits.message) || limits.fragments == 0 {
-            return None;
-        }
-        let end = usize::try_from(head.length).ok()?.checked_add(taken)?;
-        let payload = input.get_mut(taken..end)?;
-        let key = head.key.unwrap_or_default();
-        if !R::IS_CLIENT {
-            mask::mask(key, 0, payload);
-        }
-        if kind == Kind::Text && !utf8::is_valid(payload) {
-            // The long way finds the fault. Masking twice is nothing.
-            if !R::IS_CLIENT {
-                mask::mask(key, 0, payload);
-            }
-            return None;
-        }
-        let payload = split(input, end).get_mut(taken..)?;
-        Some(Chunk { kind, payload, first: true, last: true, compressed: false })
+        if self.is_between() { whole_message::<R>(input, limits) } else { None }
     }
 
     /// The long way.
@@ -430,6 +411,30 @@ impl<R: Role> Decode for Decoder<'_, R> {
     fn decode<'i>(&mut self, input: &mut &'i mut [u8]) -> Result<Step<'i>, Violation> {
         Ok(self.inbound.decode(input, self.limits)?.map_or(Step::NeedInput, Step::Event))
     }
+}
+
+/// A message that came whole, in one frame, to a half that [is between](Inbound::is_between) messages.
+#[inline(always)]
+pub(crate) fn whole_message<'i, R: Role>(input: &mut &'i mut [u8], limits: &Limits) -> Option<Chunk<'i>> {
+    let (kind, head, taken) = frame::parse_whole(input, !R::IS_CLIENT)?;
+    if head.length > limits.frame.min(limits.message) || limits.fragments == 0 {
+        return None;
+    }
+    let end = usize::try_from(head.length).ok()?.checked_add(taken)?;
+    let payload = input.get_mut(taken..end)?;
+    let key = head.key.unwrap_or_default();
+    if !R::IS_CLIENT {
+        mask::mask(key, 0, payload);
+    }
+    if kind == Kind::Text && !utf8::is_valid(payload) {
+        // The long way finds the fault. Masking twice is nothing.
+        if !R::IS_CLIENT {
+            mask::mask(key, 0, payload);
+        }
+        return None;
+    }
+    let payload = split(input, end).get_mut(taken..)?;
+    Some(Chunk { kind, payload, first: true, last: true, compressed: false })
 }
 
 /// Takes `octets` off the front of `input`.

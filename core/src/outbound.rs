@@ -64,7 +64,7 @@ impl Open {
 impl<R: Role> Outbound<R> {
     /// The sending half of a connection whose opening handshake is done.
     pub const fn new(role: R) -> Self {
-        Self::between(role, None)
+        Self::between(role, false, None)
     }
 
     /// The same half with compression agreed on, so that messages may be sent compressed (RFC 7692 6).
@@ -76,12 +76,17 @@ impl<R: Role> Outbound<R> {
         Self { compression: Some(terms), ..self }
     }
 
-    /// A half between two messages, on these terms.
-    pub(crate) const fn between(role: R, compression: Option<Terms>) -> Self {
-        Self { role, open: Open::NOTHING, closed: false, compression }
+    /// A half between two messages.
+    pub(crate) const fn between(role: R, closed: bool, compression: Option<Terms>) -> Self {
+        Self { role, open: Open::NOTHING, closed, compression }
     }
 
-    /// The role, which with the terms is all that is worth keeping when a new message may begin.
+    /// Whether no message is unfinished.
+    pub(crate) const fn is_between(&self) -> bool {
+        matches!(self.open, Open::NOTHING)
+    }
+
+    /// The role, with its source of keys.
     pub(crate) fn into_role(self) -> R {
         self.role
     }
@@ -323,18 +328,7 @@ impl<R: Role> Outbound<R> {
         fin: bool,
         out: &mut Output<'_>,
     ) -> Result<(), SendError> {
-        let mut head = Head { fin, rsv1: false, opcode, key: None, length: payload.len() as u64 };
-        let length = (head.encoded_len() + Self::KEY_LEN).saturating_add(payload.len());
-        let memory = out.take(length)?;
-        // The key is drawn only once nothing can fail: a key is never used twice, nor is one wasted.
-        head.key = self.role.mask_key();
-        let taken = head.write(memory)?;
-        let memory = memory.get_mut(taken..).unwrap_or_default();
-        match head.key {
-            Some(key) => mask::mask_copy(key, 0, payload, memory),
-            None => copy(payload, memory),
-        };
-        Ok(())
+        write_frame(&mut self.role, opcode, payload, fin, out)
     }
 }
 
@@ -363,6 +357,38 @@ impl Outbound<Server> {
         copy(frame, out.take(frame.len())?);
         Ok(())
     }
+}
+
+/// Writes a whole message as one frame, from a half that [is between](Outbound::is_between) messages and not closed.
+#[inline]
+pub(crate) fn whole_message<R: Role>(
+    role: &mut R,
+    message: Message<'_>,
+    out: &mut Output<'_>,
+) -> Result<(), SendError> {
+    write_frame(role, first_opcode(message.kind()), message.octets(), true, out)
+}
+
+#[inline]
+fn write_frame<R: Role>(
+    role: &mut R,
+    opcode: OpCode,
+    payload: &[u8],
+    fin: bool,
+    out: &mut Output<'_>,
+) -> Result<(), SendError> {
+    let mut head = Head { fin, rsv1: false, opcode, key: None, length: payload.len() as u64 };
+    let length = (head.encoded_len() + Outbound::<R>::KEY_LEN).saturating_add(payload.len());
+    let memory = out.take(length)?;
+    // The key is drawn only once nothing can fail: a key is never used twice, nor is one wasted.
+    head.key = role.mask_key();
+    let taken = head.write(memory)?;
+    let memory = memory.get_mut(taken..).unwrap_or_default();
+    match head.key {
+        Some(key) => mask::mask_copy(key, 0, payload, memory),
+        None => copy(payload, memory),
+    };
+    Ok(())
 }
 
 /// RFC 6455 5.4: what the first frame of a message is.

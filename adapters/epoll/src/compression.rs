@@ -44,7 +44,7 @@ impl<S> Conn<'_, S> {
     ///
     /// For what this end sends it says what is made use of, which may be less than the peer allows.
     pub fn compression(&self) -> Option<Agreement> {
-        self.reactor.slab.get(self.token)?.peer.as_ref()?.agreement()
+        self.reactor.slab.get(self.token)?.agreement(&self.reactor.extras)
     }
 
     /// Which messages are compressed, and how hard is tried. At first that of the configuration.

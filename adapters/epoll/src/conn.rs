@@ -38,8 +38,7 @@ impl<S> Conn<'_, S> {
 
     /// Whether this end is the client.
     pub fn is_client(&self) -> bool {
-        let entry = self.reactor.slab.get(self.token);
-        entry.and_then(|entry| entry.peer.as_ref()).is_some_and(|peer| peer.is_client())
+        self.reactor.slab.get(self.token).is_some_and(Entry::is_client)
     }
 
     /// Sends a whole message as one frame.
@@ -170,9 +169,7 @@ impl<S> Conn<'_, S> {
     /// # Errors
     /// [`SendError::Closed`] after a Close frame, [`SendError::MessageOpen`] inside a message in fragments.
     pub fn may_send(&self) -> Result<(), SendError> {
-        match self.reactor.slab.get(self.token).and_then(|entry| entry.peer.as_ref()) {
-            Some(peer) => peer.may_begin(),
-            None => Err(SendError::Closed),
-        }
+        let entry = self.reactor.slab.get(self.token);
+        entry.map_or(Err(SendError::Closed), |entry| entry.may_begin(&self.reactor.extras))
     }
 }

@@ -42,7 +42,7 @@ impl<H: Handler> Engine<H> {
         }
         entry.flags.clear(Flags::BLOCKED);
         self.reactor.current = Some(token);
-        if entry.peer.is_none() {
+        if !entry.is_opened() {
             self.dial_connected(token);
         }
         self.reactor.write_queue(token);
@@ -91,7 +91,7 @@ impl<H: Handler> Engine<H> {
     /// Ends the connection with 1001, as a shutdown does.
     pub(crate) fn go_away(&mut self, token: Token) {
         let Some(entry) = self.reactor.slab.get_mut(token) else { return };
-        if entry.peer.is_none() {
+        if !entry.is_opened() {
             return self.drop_now(token, Cause::Dropped);
         }
         self.reactor.current = Some(token);
@@ -160,8 +160,8 @@ impl<H: Handler> Engine<H> {
             None => peer,
         };
         let Some(entry) = reactor.slab.get_mut(token) else { return };
-        trace::opened(reactor.place, token, peer.is_client());
-        entry.peer = Some(peer);
+        trace::opened(reactor.place, token, entry.is_client());
+        entry.give_peer(&mut reactor.extras, peer);
         entry.flags.set(Flags::OPEN);
         entry.deadlines.opened(reactor.now);
         reactor.counters.opened.add(1);
@@ -290,9 +290,7 @@ impl<H: Handler> Engine<H> {
         if waiting {
             return;
         }
-        let done = entry.peer.as_ref().is_some_and(|peer| peer.close_sent() && peer.close_received());
-        let is_server = entry.peer.as_ref().is_none_or(|peer| !peer.is_client());
-        if done && is_server {
+        if entry.is_finished(&self.reactor.extras) && !entry.is_client() {
             // RFC 6455 7.1.1: the server closes first, and there is nothing left to read
             return self.drop_now(token, Cause::Handshake);
         }

@@ -2,6 +2,7 @@
 
 use crate::compression::Held;
 use crate::dial::Dial;
+use crate::machine::Machine;
 use crate::peer::Peer;
 use crate::pool::{Buffer, Pool};
 use crate::queue::Queue;
@@ -19,22 +20,17 @@ pub(crate) const NO_EXTRA: u32 = u32::MAX;
 /// | field | octets | what it is |
 /// | --- | --: | --- |
 /// | `fd` | 4 | its -1, which no descriptor is, marks a vacant slot |
-/// | `peer` | 36 | the machine, 32, and whether it is a server's, a client's or none yet |
+/// | `machine` | 4 | the machine at rest, 3, and whether it is a server's, a client's, none yet or awake elsewhere |
 /// | `deadlines` | 16 | five instants and what they stand for |
 /// | `timer` | 8 | the neighbours in the wheel |
 /// | `extra` | 4 | where the rest is, if there is any |
 /// | `flags` | 4 | with the set of timeouts |
 /// | generation | 4 | the slab's, so that a token names one connection for ever |
-/// | all | 76 | and the session |
-///
-/// Within this layout 64 is out of reach: 12 octets would have to go, and each field but one is at work while a
-/// connection is idle. The one is the machine. 24 of its octets (what is left of a frame, what a message has
-/// announced, the mask key, the number of fragments) say nothing between messages. A form of it that holds only
-/// what outlives a message, taken apart into the rest when one begins, would bring the entry to 52.
+/// | all | 44 | and the session |
 pub(crate) struct Entry<S> {
     pub(crate) fd: OwnedFd,
     /// The protocol machine; nothing before the opening handshake is done.
-    pub(crate) peer: Option<Peer>,
+    pub(crate) machine: Option<Machine>,
     pub(crate) deadlines: Deadlines,
     pub(crate) timer: Link,
     /// Where in [`Extras`] the rest is.
@@ -44,13 +40,13 @@ pub(crate) struct Entry<S> {
 }
 
 // The budget of an idle connection is 96 octets in all.
-const _: () = assert!(Slab::<Entry<()>>::entry_size() <= 76);
+const _: () = assert!(Slab::<Entry<()>>::entry_size() <= 44);
 
 impl<S> Entry<S> {
     pub(crate) fn new(fd: OwnedFd, deadlines: Deadlines, session: S) -> Self {
         Self {
             fd,
-            peer: None,
+            machine: None,
             deadlines,
             timer: Link::new(),
             extra: NO_EXTRA,
@@ -154,6 +150,8 @@ impl Flags {
 /// What a connection has only while something of it is unfinished.
 #[derive(Default)]
 pub(crate) struct Extra {
+    /// The protocol machine, unless it rests.
+    pub(crate) peer: Option<Peer>,
     /// Octets that are not decoded: a cut head, a cut request, or more while reading is held up.
     pub(crate) rest: Buffer,
     /// Where in `rest` they begin, and how many they are.
@@ -180,7 +178,8 @@ impl Extra {
     }
 
     fn is_needed(&self) -> bool {
-        self.rest_len > 0
+        self.peer.is_some()
+            || self.rest_len > 0
             || self.kind.is_some()
             || !self.output.is_empty()
             || self.dial.is_some()
@@ -188,6 +187,7 @@ impl Extra {
     }
 
     fn clear(&mut self, pool: &mut Pool) {
+        self.peer = None;
         pool.give(core::mem::take(&mut self.rest));
         pool.give(core::mem::take(&mut self.message));
         self.output.clear(pool);
@@ -221,6 +221,11 @@ impl Extras {
     #[inline]
     pub(crate) fn get(&mut self, index: u32) -> Option<&mut Extra> {
         self.places.get_mut(index as usize)?.as_deref_mut()
+    }
+
+    #[inline]
+    pub(crate) fn look(&self, index: u32) -> Option<&Extra> {
+        self.places.get(index as usize)?.as_deref()
     }
 
     /// All that there are.

@@ -154,6 +154,7 @@ mod engine;
 mod entry;
 mod event_loop;
 mod handler;
+mod machine;
 mod mailbox;
 mod opening;
 mod peer;

@@ -30,10 +30,6 @@ macro_rules! either {
 pub(crate) use either;
 
 impl Peer {
-    pub(crate) const fn is_client(&self) -> bool {
-        matches!(self, Self::Client(_))
-    }
-
     // The time goes into handing the result over in memory, so there is none to hand over.
     #[inline(always)]
     pub(crate) fn decode<'i>(

@@ -6,7 +6,6 @@ use crate::conn::Conn;
 use crate::engine::Engine;
 use crate::entry::{Flags, NO_EXTRA};
 use crate::handler::{Cause, Closed, Handler, Part};
-use crate::peer::Peer;
 use crate::pool::Buffer;
 use crate::reactor::HEADROOM;
 use crate::slab::Token;
@@ -19,8 +18,8 @@ const MESSAGE_MIN: usize = 512;
 const PROGRESS: usize = 512;
 /// The most that is read of an unfinished message at once: it is unmasked while it is in the processor's cache.
 const PART_MAX: usize = 256 * 1024;
-/// How many such parts are read in one turn.
-const PARTS: u32 = 4;
+/// How many octets are read from one connection in one turn.
+const TURN: usize = 1024 * 1024;
 /// Room for the next part of an unfinished head of the opening handshake.
 const HEAD_ROOM: usize = 512;
 
@@ -36,29 +35,41 @@ impl<H: Handler> Engine<H> {
             let Some(entry) = self.reactor.slab.get_mut(token) else { return };
             flags = entry.flags;
         }
-        let lingers = flags.has(Flags::LINGERING);
+        let mut lingers = flags.has(Flags::LINGERING);
         if !flags.has(Flags::READABLE) || flags.has(Flags::DOOMED) || flags.has(held) && !lingers {
             return;
         }
-        // One buffer full for each turn, so that no connection keeps the thread to itself. At the end of the
-        // peer's direction, read on until it is seen.
-        let (got, room) = if lingers { self.discard(token, input) } else { self.read(token, input) };
-        let Some(entry) = self.reactor.slab.get_mut(token) else { return };
-        match got {
-            Got::Octets(octets) if octets < room && !entry.flags.has(Flags::ENDING) => {
-                entry.flags.clear(Flags::READABLE);
+        // A long message is better whole than cold, so it is read on as long as there is more, but not for ever: no
+        // connection keeps the thread to itself.
+        let mut turn = TURN;
+        while turn > 0 {
+            let (got, room) = if lingers { self.discard(token, input) } else { self.read(token, input) };
+            let Some(entry) = self.reactor.slab.get_mut(token) else { return };
+            match got {
+                // At the end of the peer's direction, read on until it is seen.
+                Got::Octets(octets) if octets == room || entry.flags.has(Flags::ENDING) => {
+                    turn = turn.saturating_sub(octets);
+                }
+                Got::Octets(_) | Got::Nothing => return entry.flags.clear(Flags::READABLE),
+                Got::End => {
+                    entry.flags.clear(Flags::READABLE);
+                    return entry.flags.set(Flags::ENDED);
+                }
+                Got::Broken => {
+                    entry.flags.clear(Flags::READABLE);
+                    return entry.flags.set(Flags::DOOMED);
+                }
             }
-            Got::Octets(_) => self.reactor.go_on(token),
-            Got::Nothing => entry.flags.clear(Flags::READABLE),
-            Got::End => {
-                entry.flags.clear(Flags::READABLE);
-                entry.flags.set(Flags::ENDED);
-            }
-            Got::Broken => {
-                entry.flags.clear(Flags::READABLE);
-                entry.flags.set(Flags::DOOMED);
+            // What waits may have come to more than the mark allows.
+            self.reactor.hold_back(token);
+            let Some(entry) = self.reactor.slab.get(token) else { return };
+            lingers = entry.flags.has(Flags::LINGERING);
+            let stops = if lingers { Flags::DOOMED } else { held.or(Flags::UNREAD) };
+            if entry.flags.has(stops) {
+                break;
             }
         }
+        self.reactor.go_on(token);
     }
 
     /// Throws away what a peer still sends.
@@ -73,10 +84,10 @@ impl<H: Handler> Engine<H> {
         let Some(entry) = reactor.slab.get_mut(token) else { return (Got::Nothing, 0) };
         let mut kept = 0;
         if let Some(extra) = reactor.extras.get(entry.extra) {
-            if entry.peer.as_ref().is_some_and(|peer| peer.frame_left() > 0) && extra.kind.is_some() {
-                return self.read_message(token, input);
+            if extra.kind.is_some() && extra.peer.as_ref().is_some_and(|peer| peer.frame_left() > 0) {
+                return self.read_part(token, input);
             }
-            if entry.peer.is_none() && extra.rest_len > 0 {
+            if !entry.is_opened() && extra.rest_len > 0 {
                 return self.read_head(token);
             }
             // A cut head or control frame goes in front of the fresh octets.
@@ -104,27 +115,12 @@ impl<H: Handler> Engine<H> {
         (got, room)
     }
 
-    /// Reads into the buffer of an unfinished message. A few in one turn: it is better whole than cold.
-    fn read_message(&mut self, token: Token, input: &mut [u8]) -> (Got, usize) {
-        let held = Flags::PAUSED.or(Flags::STALLED).or(Flags::DOOMED).or(Flags::LINGERING);
-        let mut parts = 0;
-        loop {
-            let (got, room) = self.read_part(token, input);
-            parts += 1;
-            let Some(entry) = self.reactor.slab.get(token) else { return (got, room) };
-            let unfinished = entry.peer.as_ref().is_some_and(|peer| peer.frame_left() > 0);
-            if got != Got::Octets(room) || parts == PARTS || !unfinished || entry.flags.has(held) {
-                return (got, room);
-            }
-        }
-    }
-
     /// One read into the buffer of an unfinished message; what is beyond its frame goes to the shared input.
     fn read_part(&mut self, token: Token, input: &mut [u8]) -> (Got, usize) {
         let reactor = &mut self.reactor;
         let Some(entry) = reactor.slab.get_mut(token) else { return (Got::Nothing, 0) };
-        let Some(peer) = entry.peer.as_mut() else { return (Got::Nothing, 0) };
         let Some(extra) = reactor.extras.get(entry.extra) else { return (Got::Nothing, 0) };
+        let Some(peer) = extra.peer.as_mut() else { return (Got::Nothing, 0) };
         let left = usize::try_from(peer.frame_left()).unwrap_or(usize::MAX);
         let so_far = extra.message_len;
         if so_far == extra.message.len() {
@@ -158,6 +154,7 @@ impl<H: Handler> Engine<H> {
         };
         reactor.out_len = out.len();
         reactor.ahead = octets - here;
+        entry.doze(&mut reactor.extras);
         match whole {
             Ok(true) => self.deliver(token),
             Ok(false) => {}
@@ -194,14 +191,11 @@ impl<H: Handler> Engine<H> {
     fn note_progress(&mut self, token: Token, octets: usize) {
         let reactor = &mut self.reactor;
         let Some(entry) = reactor.slab.get_mut(token) else { return };
-        let unfinished = match &entry.peer {
-            Some(peer) if entry.extra != NO_EXTRA => {
-                peer.is_in_message()
-                    || reactor.extras.get(entry.extra).is_some_and(|extra| extra.rest_len > 0)
-            }
-            Some(peer) => peer.is_in_message(),
-            None => false,
-        };
+        // Without an extra nothing is: neither octets that are kept nor the machine.
+        let unfinished = entry.extra != NO_EXTRA
+            && entry.is_opened()
+            && (entry.is_in_message(&reactor.extras)
+                || reactor.extras.look(entry.extra).is_some_and(|extra| extra.rest_len > 0));
         if !unfinished {
             return entry.deadlines.frame_done();
         }
@@ -225,7 +219,7 @@ impl<H: Handler> Engine<H> {
         let mut rest = core::mem::take(&mut extra.rest);
         let start = core::mem::take(&mut extra.rest_start);
         let length = core::mem::take(&mut extra.rest_len);
-        if entry.peer.is_none() {
+        if !entry.is_opened() {
             // The head of an opening handshake stays where it is until it is whole; it begins the buffer.
             let head = rest.get(..length).unwrap_or_default();
             let whole = extra.scanner.scan(head, &reactor.config.head_limits);
@@ -260,11 +254,6 @@ impl<H: Handler> Engine<H> {
         if input.is_empty() {
             return 0;
         }
-        if self.reactor.slab.get(token).is_some_and(|entry| entry.peer.is_none()) {
-            let head = self.open(token, input);
-            let Some((_, rest)) = input.split_at_mut_checked(head) else { return 0 };
-            input = rest;
-        }
         // The answers to what is kept and to what follows it may not fit together. What the socket does not take
         // then may be more than the mark allows, and no message must meet that unawares.
         if self.reactor.out_len > 0 && self.reactor.out.len() - self.reactor.out_len < input.len() {
@@ -275,50 +264,80 @@ impl<H: Handler> Engine<H> {
         while !input.is_empty() {
             let reactor = &mut self.reactor;
             let Some(entry) = reactor.slab.get_mut(token) else { return 0 };
-            let Some(peer) = entry.peer.as_mut() else { return 0 };
             if entry.flags.has(held) {
                 return input.len();
             }
-            let mut out = Output::with_written(&mut reactor.out, reactor.out_len);
-            let step = peer.decode(&mut input, &mut out, &reactor.config.limits);
-            reactor.out_len = out.len();
-            reactor.ahead = input.len();
-            match step {
-                Ok(Step::Event(event)) => self.event(token, event),
-                Ok(Step::NeedInput) => return input.len(),
-                Ok(Step::NeedOutput(_)) => {
-                    reactor.flush(token);
-                    reactor.hold_back(token);
-                }
-                Err(violation) => {
-                    self.end(token, violation.close_code(), "", Cause::Violation(violation));
-                    return 0;
-                }
+            // The short way: so most messages come.
+            if let Some(chunk) = entry.whole_message(&mut input, &reactor.config.limits) {
+                reactor.ahead = input.len();
+                self.data(token, chunk);
+            } else if !self.decode_any(token, &mut input) {
+                return input.len();
             }
         }
         0
     }
 
+    /// The long way. Says whether to go on with what is left of the input.
+    #[inline(never)]
+    fn decode_any(&mut self, token: Token, input: &mut &mut [u8]) -> bool {
+        let reactor = &mut self.reactor;
+        let Some(entry) = reactor.slab.get_mut(token) else { return false };
+        if !entry.is_opened() {
+            let head = self.open(token, input);
+            // What was used up, and nothing is left if nothing was.
+            *input = core::mem::take(input).get_mut(head..).filter(|_| head > 0).unwrap_or_default();
+            return true;
+        }
+        let mut out = Output::with_written(&mut reactor.out, reactor.out_len);
+        let limits = &reactor.config.limits;
+        let step = entry.with_peer(&mut reactor.extras, |peer| peer.decode(input, &mut out, limits));
+        reactor.out_len = out.len();
+        reactor.ahead = input.len();
+        match step {
+            Some(Ok(Step::Event(event))) => self.event(token, event),
+            Some(Ok(Step::NeedOutput(_))) => {
+                reactor.flush(token);
+                reactor.hold_back(token);
+            }
+            Some(Ok(Step::NeedInput)) => return false,
+            Some(Err(violation)) => {
+                *input = &mut [];
+                self.end(token, violation.close_code(), "", Cause::Violation(violation));
+            }
+            None => *input = &mut [],
+        }
+        true
+    }
+
+    /// A message or a part of one.
+    #[inline(always)]
+    fn data(&mut self, token: Token, chunk: Chunk<'_>) {
+        #[cfg(feature = "deflate")]
+        if chunk.compressed {
+            return self.compressed(token, &chunk);
+        }
+        let Self { reactor, handler } = self;
+        if H::CHUNKS {
+            reactor.counters.messages_received.add(1);
+            let Chunk { kind, payload, first, last, .. } = chunk;
+            handler.chunk(&mut Conn { reactor, token }, Part { kind, octets: payload, first, last });
+        } else if chunk.first && chunk.last {
+            reactor.counters.messages_received.add(1);
+            if let Some(message) = chunk.into_message() {
+                handler.message(&mut Conn { reactor, token }, message);
+            }
+        } else {
+            self.collect(token, &chunk);
+        }
+    }
+
     /// One event of the peer, whose automatic answer is in the output already.
-    #[inline]
     fn event(&mut self, token: Token, event: Event<'_>) {
         let Self { reactor, handler } = self;
         let conn = &mut Conn { reactor, token };
         match event {
-            #[cfg(feature = "deflate")]
-            Event::Data(chunk) if chunk.compressed => self.compressed(token, &chunk),
-            Event::Data(chunk) if H::CHUNKS => {
-                conn.reactor.counters.messages_received.add(1);
-                let Chunk { kind, payload, first, last, .. } = chunk;
-                handler.chunk(conn, Part { kind, octets: payload, first, last });
-            }
-            Event::Data(chunk) if chunk.first && chunk.last => {
-                conn.reactor.counters.messages_received.add(1);
-                if let Some(message) = chunk.into_message() {
-                    handler.message(conn, message);
-                }
-            }
-            Event::Data(chunk) => self.collect(token, &chunk),
+            Event::Data(chunk) => self.data(token, chunk),
             Event::Ping(payload) => handler.ping(conn, payload),
             Event::Pong(payload) => {
                 let now = conn.reactor.now;
@@ -340,7 +359,7 @@ impl<H: Handler> Engine<H> {
     pub(crate) fn collect(&mut self, token: Token, chunk: &Chunk<'_>) {
         let reactor = &mut self.reactor;
         let Some(entry) = reactor.slab.get_mut(token) else { return };
-        let left = entry.peer.as_ref().map_or(0, Peer::frame_left);
+        let left = entry.frame_left(&reactor.extras);
         let Some(extra) = reactor.extras.need(&mut entry.extra) else { return };
         extra.kind = Some(chunk.kind);
         let length = extra.message_len + chunk.payload.len();

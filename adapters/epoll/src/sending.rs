@@ -96,10 +96,10 @@ impl<S> Reactor<S> {
             && self.topics.pending.is_empty()
             && let Some(entry) = self.slab.get_mut(token)
             && !has_waiting(entry.extra, &mut self.extras)
-            && let Some(peer) = sendable(entry)
+            && is_sendable(entry)
         {
             let mut out = Output::with_written(&mut self.out, self.out_len);
-            if peer.encode(message, &mut out).is_ok() {
+            if entry.encode(&mut self.extras, message, &mut out).is_ok() {
                 self.out_len = out.len();
                 self.counters.messages_sent.add(1);
                 return Ok(Sent::Sent);
@@ -140,9 +140,12 @@ impl<S> Reactor<S> {
                 if has_waiting(entry.extra, &mut self.extras) {
                     break;
                 }
-                let Some(peer) = sendable(entry) else { return Err(Refused::Gone) };
+                if !is_sendable(entry) {
+                    return Err(Refused::Gone);
+                }
                 let mut out = Output::with_written(&mut self.out, self.out_len);
-                match write(peer, &mut out) {
+                let written = entry.with_peer(&mut self.extras, |peer| write(peer, &mut out));
+                match written.unwrap_or(Err(SendError::Closed)) {
                     Ok(()) => {
                         self.out_len = out.len();
                         return Ok(Sent::Sent);
@@ -165,20 +168,26 @@ impl<S> Reactor<S> {
         marked: bool,
         write: impl Fn(&mut Peer, &mut Output<'_>) -> Result<(), SendError>,
     ) -> Result<Sent, Refused> {
-        if self.slab.get_mut(token).and_then(sendable).is_none() {
+        if !self.slab.get(token).is_some_and(is_sendable) {
             return Err(Refused::Gone);
         }
         if marked {
             self.check_mark(token)?;
         }
         let Some(entry) = self.slab.get_mut(token) else { return Err(Refused::Gone) };
-        let Some(extra) = self.extras.need(&mut entry.extra) else { return Err(Refused::Full) };
-        let Some(peer) = entry.peer.as_mut() else { return Err(Refused::Gone) };
-        let memory = extra.output.room(&mut self.pool, length.saturating_add(HEAD_MAX));
-        let mut out = Output::new(memory);
-        let written = write(peer, &mut out);
-        let octets = out.len();
-        extra.output.commit(octets);
+        let Some(mut peer) = entry.take_peer(&mut self.extras) else { return Err(Refused::Gone) };
+        let written = match self.extras.need(&mut entry.extra) {
+            Some(extra) => {
+                let memory = extra.output.room(&mut self.pool, length.saturating_add(HEAD_MAX));
+                let mut out = Output::new(memory);
+                let written = write(&mut peer, &mut out);
+                let octets = out.len();
+                extra.output.commit(octets);
+                written.map_err(Refused::from)
+            }
+            None => Err(Refused::Full),
+        };
+        entry.give_peer(&mut self.extras, peer);
         written?;
         Ok(self.queued(token))
     }
@@ -208,9 +217,7 @@ impl<S> Reactor<S> {
     /// server (a client has to mask), with nothing waiting in front.
     fn is_direct(&mut self, token: Token) -> bool {
         let Some(entry) = self.slab.get_mut(token) else { return false };
-        self.current == Some(token)
-            && entry.peer.as_ref().is_some_and(|peer| !peer.is_client())
-            && !has_waiting(entry.extra, &mut self.extras)
+        self.current == Some(token) && !entry.is_client() && !has_waiting(entry.extra, &mut self.extras)
     }
 
     /// Writes the shared output, a head and a payload at once. What the socket does not take waits.
@@ -221,11 +228,16 @@ impl<S> Reactor<S> {
             self.flush(token);
         }
         let Some(entry) = self.slab.get_mut(token) else { return Err(Refused::Gone) };
-        let Some(peer) = sendable(entry) else { return Err(Refused::Gone) };
-        peer.may_begin()?;
+        if !is_sendable(entry) {
+            return Err(Refused::Gone);
+        }
+        entry.may_begin(&self.extras)?;
         let mut out = Output::with_written(&mut self.out, self.out_len);
+        let head = entry.with_peer(&mut self.extras, |peer| {
+            peer.head(message.kind(), payload.len() as u64, true, &mut out)
+        });
         // Only a server's connection comes here, and a server masks nothing (RFC 6455 5.1).
-        let _masker = peer.head(message.kind(), payload.len() as u64, true, &mut out)?;
+        let _masker = head.unwrap_or(Err(SendError::Closed))?;
         let front = out.len();
         self.out_len = 0;
         if has_waiting(entry.extra, &mut self.extras) {
@@ -393,11 +405,10 @@ impl<S> Reactor<S> {
     }
 }
 
-/// The machine of a connection on which something may still be sent.
+/// Whether something may still be sent on a connection.
 #[inline]
-pub(crate) fn sendable<S>(entry: &mut Entry<S>) -> Option<&mut Peer> {
-    let over = Flags::LINGERING.or(Flags::DOOMED);
-    if entry.flags.has(over) { None } else { entry.peer.as_mut() }
+pub(crate) fn is_sendable<S>(entry: &Entry<S>) -> bool {
+    entry.is_opened() && !entry.flags.has(Flags::LINGERING.or(Flags::DOOMED))
 }
 
 /// Whether output of a connection waits.

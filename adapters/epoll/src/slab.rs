@@ -55,7 +55,8 @@ impl fmt::Debug for Token {
 
 /// The table.
 pub struct Slab<T> {
-    chunks: Vec<Box<[Slot<T>]>>,
+    /// Arrays, so that it is known that every index modulo their length is in them.
+    chunks: Vec<Box<[Slot<T>; CHUNK]>>,
     /// The first vacant slot.
     vacant: u32,
     len: u32,
@@ -152,7 +153,9 @@ impl<T> Slab<T> {
 
     /// The entries with their tokens, in order of index.
     pub fn iter(&self) -> impl Iterator<Item = (Token, &T)> {
-        self.chunks.iter().flatten().enumerate().filter_map(|(index, slot)| match &slot.state {
+        self.chunks.iter().flat_map(|chunk| chunk.iter()).enumerate().filter_map(|(index, slot)| match &slot
+            .state
+        {
             State::Taken(value) => Some((Token::new(index as u32, slot.generation), value)),
             State::Vacant { .. } => None,
         })
@@ -190,8 +193,10 @@ impl<T> Slab<T> {
             generation: 0,
             state: State::Vacant { next: if index == last { self.vacant } else { index + 1 } },
         });
-        self.chunks.push(chunk.collect());
-        self.vacant = first;
+        if let Ok(chunk) = chunk.collect::<Box<[_]>>().try_into() {
+            self.chunks.push(chunk);
+            self.vacant = first;
+        }
     }
 }
 
@@ -202,7 +207,7 @@ impl<T> fmt::Debug for Slab<T> {
 }
 
 #[inline]
-fn slot_mut<T>(chunks: &mut [Box<[Slot<T>]>], index: u32) -> Option<&mut Slot<T>> {
+fn slot_mut<T>(chunks: &mut [Box<[Slot<T>; CHUNK]>], index: u32) -> Option<&mut Slot<T>> {
     chunks.get_mut((index >> CHUNK_BITS) as usize)?.get_mut(index as usize % CHUNK)
 }
 

@@ -170,7 +170,7 @@ impl<S> Conn<'_, S> {
     /// Only the server's end of a connection can subscribe: a client has to mask each frame by itself.
     pub fn subscribe(&mut self, topic: &str) -> bool {
         let Some(entry) = self.reactor.slab.get_mut(self.token) else { return false };
-        if entry.peer.as_ref().is_none_or(|peer| peer.is_client()) {
+        if !entry.is_opened() || entry.is_client() {
             return false;
         }
         entry.flags.set(Flags::SUBSCRIBED);
@@ -302,8 +302,10 @@ impl<S> Reactor<S> {
         }
         let Some(entry) = self.slab.get_mut(token) else { return };
         let over = Flags::LINGERING.or(Flags::DOOMED);
-        let Some(peer) = entry.peer.as_ref().filter(|_| !entry.flags.has(over)) else { return };
-        match peer.may_begin() {
+        if entry.flags.has(over) {
+            return;
+        }
+        match entry.may_begin(&self.extras) {
             Ok(()) => {}
             // Nothing may follow a Close frame.
             Err(SendError::Closed) => return,

@@ -4,8 +4,13 @@
 
 use super::Connection;
 use crate::deflate::Terms;
-use crate::inbound::Inbound;
-use crate::outbound::Outbound;
+use crate::error::SendError;
+use crate::event::Chunk;
+use crate::inbound::{self, Inbound};
+use crate::limits::Limits;
+use crate::message::Message;
+use crate::outbound::{self, Outbound};
+use crate::output::Output;
 use crate::role::{Role, Server};
 
 /// A [`Connection`] on which nothing is unfinished: 3 octets on a server, where the connection itself has 32.
@@ -18,11 +23,16 @@ pub struct Resting<R> {
     role: R,
     received: Option<Terms>,
     sent: Option<Terms>,
-    manual: bool,
+    bits: u8,
 }
 
+/// Replies are the caller's.
+const MANUAL: u8 = 1;
+/// A Close frame has been sent.
+const CLOSED: u8 = 2;
+
 // What a million connections multiply, if they rest.
-const _: () = assert!(size_of::<Resting<Server>>() == 3 && size_of::<Option<Resting<Server>>>() == 3);
+const _: () = assert!(size_of::<Resting<Server>>() == 3);
 
 impl<R: Role> Connection<R> {
     /// The connection as it is kept between messages.
@@ -31,7 +41,8 @@ impl<R: Role> Connection<R> {
     /// [`wake`](Resting::wake), as always.
     ///
     /// # Errors
-    /// Gives the connection back unless it is between messages in both directions, open in both and not failed.
+    /// Gives the connection back if a message is unfinished in either direction, if the peer's Close frame has come or
+    /// if the connection has failed. A Close frame of our own alone does not keep it awake: the peer may take its time.
     #[inline]
     pub fn rest(self) -> Result<Resting<R>, Self> {
         if !self.is_at_rest() {
@@ -39,13 +50,14 @@ impl<R: Role> Connection<R> {
         }
         let Self { inbound, outbound, manual } = self;
         let (received, sent) = (inbound.compression(), outbound.compression());
-        Ok(Resting { role: outbound.into_role(), received, sent, manual })
+        let bits = if manual { MANUAL } else { 0 } | if outbound.is_closed() { CLOSED } else { 0 };
+        Ok(Resting { role: outbound.into_role(), received, sent, bits })
     }
 
     /// Whether [`rest`](Self::rest) would succeed.
     #[inline]
     pub const fn is_at_rest(&self) -> bool {
-        self.inbound.is_between() && self.outbound.may_begin().is_ok()
+        self.inbound.is_between() && self.outbound.is_between()
     }
 }
 
@@ -53,8 +65,38 @@ impl<R: Role> Resting<R> {
     /// The connection again.
     #[inline]
     pub fn wake(self) -> Connection<R> {
-        let Self { role, received, sent, manual } = self;
-        Connection { inbound: Inbound::between(received), outbound: Outbound::between(role, sent), manual }
+        let (closed, manual) = (self.is_closed(), self.bits & MANUAL != 0);
+        let outbound = Outbound::between(self.role, closed, self.sent);
+        Connection { inbound: Inbound::between(self.received), outbound, manual }
+    }
+
+    /// Takes the next message off the front of `input` if it is there whole, in one frame and uncompressed, which leaves
+    /// the connection at rest. `None`, with nothing changed, for everything else: [`wake`](Self::wake) it to decode that.
+    #[inline(always)]
+    pub fn whole_message<'i>(&self, input: &mut &'i mut [u8], limits: &Limits) -> Option<Chunk<'i>> {
+        inbound::whole_message::<R>(input, limits)
+    }
+
+    /// Writes a whole message as one frame, which leaves the connection at rest: see [`Outbound::encode`].
+    ///
+    /// # Errors
+    /// [`SendError::Closed`] or [`SendError::NeedsSpace`]. Nothing is written then.
+    #[inline]
+    pub fn encode<'a>(
+        &mut self,
+        message: impl Into<Message<'a>>,
+        out: &mut Output<'_>,
+    ) -> Result<(), SendError> {
+        if self.is_closed() {
+            return Err(SendError::Closed);
+        }
+        outbound::whole_message(&mut self.role, message.into(), out)
+    }
+
+    /// Whether a Close frame has been sent. Nothing can follow it (RFC 6455 5.5.1).
+    #[inline]
+    pub const fn is_closed(&self) -> bool {
+        self.bits & CLOSED != 0
     }
 
     /// The terms of the compressed messages that arrive, if compression was agreed on.
@@ -72,7 +114,7 @@ impl<R: Role> Resting<R> {
 mod tests {
     use super::*;
     use crate::deflate::{Agreement, WindowBits};
-    use crate::{CloseCode, CloseFrame, Event, Kind, Limits, Output, SendError, Step, Violation};
+    use crate::{CloseCode, CloseFrame, Event, Kind, Step, Violation};
 
     fn feed<R: Role>(connection: &mut Connection<R>, mut wire: impl AsMut<[u8]>) -> Result<(), Violation> {
         let (mut input, mut memory) = (wire.as_mut(), [0; 131]);
@@ -125,11 +167,51 @@ mod tests {
         assert!(connection.is_at_rest());
         let frame = CloseFrame { code: CloseCode::NORMAL, reason: "" };
         send(&mut connection, |end, out| end.close(Some(frame), out));
-        assert!(connection.rest().is_err());
+        // RFC 6455 5.5.1: the peer may send on until it answers
+        let resting = connection.rest().unwrap();
+        assert!(resting.is_closed());
+        let mut connection = resting.wake();
+        assert!(connection.outbound().is_closed() && !connection.is_finished());
+        feed(&mut connection, *b"\x82\x01a\x88\x02\x03\xe8").unwrap();
+        assert!(connection.is_finished() && connection.rest().is_err());
 
         let mut connection = Connection::server();
         assert_eq!(feed(&mut connection, *b"\xff"), Err(Violation::ReservedOpcode));
         assert!(connection.rest().is_err());
+    }
+
+    /// A message is written and taken asleep as it is awake.
+    #[test]
+    fn messages_pass_while_it_rests() {
+        let keys = || [1, 2, 3, 4];
+        let large = std::vec![7; 126];
+        for message in [Message::from(""), Message::from("text"), Message::from(&large[..])] {
+            let (mut memory, mut memory_awake) = ([0; 140], [0; 140]);
+            let (mut out, mut out_awake) = (Output::new(&mut memory), Output::new(&mut memory_awake));
+            let mut resting = Connection::client(keys).rest().unwrap();
+            resting.encode(message, &mut out).unwrap();
+            Connection::client(keys).encode(message, &mut out_awake).unwrap();
+            assert_eq!(out.written(), out_awake.written());
+            let length = out.len();
+            let short = resting.encode(message, &mut Output::new(&mut memory_awake[..length - 1]));
+            assert_eq!(short, Err(SendError::NeedsSpace(length)));
+
+            let server = Connection::server().rest().unwrap();
+            assert!(
+                server.whole_message(&mut &mut memory.to_vec()[..length - 1], &Limits::DEFAULT).is_none()
+            );
+            let mut input = &mut memory[..length];
+            let chunk = server.whole_message(&mut input, &Limits::DEFAULT).unwrap();
+            assert_eq!((chunk.first, chunk.last, chunk.into_message()), (true, true, Some(message)));
+            assert!(input.is_empty());
+        }
+        let mut connection = Connection::server();
+        send(&mut connection, |end, out| end.close(None, out));
+        let mut resting = connection.rest().unwrap();
+        assert_eq!(resting.encode("", &mut Output::new(&mut [0; 9])), Err(SendError::Closed));
+        assert!(
+            resting.whole_message(&mut &mut b"\x82\x80\0\0\0\0".to_vec()[..], &Limits::DEFAULT).is_some()
+        );
     }
 
     #[test]
@@ -148,6 +230,7 @@ mod tests {
             // RFC 6455 5.3: no key twice
             assert_eq!(send(&mut connection, |end, out| end.encode("", out))[2..], [expected; 4]);
             let resting = connection.rest().unwrap();
+            assert!(!resting.is_closed());
             assert_eq!(resting.received_compression(), Some(agreement.server));
             assert_eq!(resting.sent_compression(), Some(agreement.client));
             connection = resting.wake();

@@ -4,7 +4,8 @@
 
 use tightwire::deflate::{Agreement, Terms, WindowBits};
 use tightwire::{
-    Client, CloseCode, Connection, Event, Kind, Limits, Output, Role, SendError, Server, Step, Violation,
+    Chunk, Client, CloseCode, Connection, Event, Kind, Limits, Output, Resting, Role, SendError, Server,
+    Step, Violation,
 };
 
 /// Keys that count up, so that a test can tell one from another.
@@ -131,19 +132,28 @@ impl<R: Role> Sleeper<R> {
         Self(Some(connection))
     }
 
-    /// Keeps nothing but the resting form for a moment, if there is one. Says whether there was.
-    pub fn nap(&mut self) -> bool {
+    /// Keeps nothing but the resting form for a moment, if there is one.
+    pub fn nap(&mut self) {
+        self.asleep(|_| ());
+    }
+
+    /// What the connection takes in its sleep.
+    pub fn whole_message<'i>(&mut self, input: &mut &'i mut [u8], limits: &Limits) -> Option<Chunk<'i>> {
+        self.asleep(|resting| resting.whole_message(input, limits)).flatten()
+    }
+
+    fn asleep<T>(&mut self, work: impl FnOnce(&Resting<R>) -> T) -> Option<T> {
         let connection = self.0.take().expect("it is always given back");
-        let between =
-            connection.inbound().open_message().is_none() && connection.outbound().may_begin().is_ok();
-        let open = !connection.inbound().is_closed() && connection.inbound().violation().is_none();
-        let (rested, connection) = match connection.rest() {
-            Ok(resting) => (true, resting.wake()),
-            Err(connection) => (false, connection),
+        let (inbound, outbound) = (connection.inbound(), connection.outbound());
+        let between = inbound.open_message().is_none() && outbound.open_message().is_none();
+        let open = !inbound.is_closed() && inbound.violation().is_none();
+        let (done, connection) = match connection.rest() {
+            Ok(resting) => (Some(work(&resting)), resting.wake()),
+            Err(connection) => (None, connection),
         };
-        assert_eq!(rested, between && open, "it rests between messages, and only there");
+        assert_eq!(done.is_some(), between && open, "it rests between messages, and only there");
         self.0 = Some(connection);
-        rested
+        done
     }
 }
 
@@ -218,7 +228,14 @@ impl<R: Role> Drive<R> {
             let mut output = [0; 131];
             let mut out = Output::new(&mut output[..room]);
             room = least;
-            self.nap();
+            if self.rests {
+                let left = input.to_vec();
+                if let Some(chunk) = self.connection.whole_message(&mut input, &self.limits) {
+                    push(&mut self.seen, Event::Data(chunk));
+                    continue;
+                }
+                assert_eq!(input, left, "nothing has changed");
+            }
             let step = self.connection.decode(&mut input, &mut out, &self.limits);
             self.out.extend_from_slice(out.written());
             match step {

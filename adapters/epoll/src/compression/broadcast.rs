@@ -46,7 +46,7 @@ impl<S> Reactor<S> {
         let entry = self.slab.get(token)?;
         // RFC 7692 7.1.1: what is the same for all can refer to nothing that one of them got, and would have to be
         // in the window of one whose messages refer to earlier ones.
-        let terms = entry.peer.as_ref()?.sends_compressed().filter(|terms| !terms.takeover())?;
+        let terms = entry.sends_compressed(&self.extras).filter(|terms| !terms.takeover())?;
         if self.codecs.effort(entry.flags.effort()).threshold == usize::MAX {
             return None;
         }

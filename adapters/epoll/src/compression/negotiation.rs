@@ -33,7 +33,7 @@ impl<S> Reactor<S> {
         }
         let Self { slab, extras, codecs, pool, .. } = self;
         let Some(entry) = slab.get_mut(token) else { return };
-        codecs.unreserve(window(entry.peer.as_ref().and_then(Peer::receives_compressed)));
+        codecs.unreserve(window(entry.receives_compressed(extras)));
         let Some(extra) = extras.get(entry.extra) else { return };
         let held = &mut extra.compression;
         if let Some(mut inflation) = codecs.held_inflation(held) {

@@ -26,14 +26,6 @@ impl Peer {
         either!(self, machine => machine.outbound().compression())
     }
 
-    pub(crate) fn agreement(&self) -> Option<Agreement> {
-        let (received, sent) = (self.receives_compressed()?, self.sends_compressed()?);
-        Some(match self {
-            Self::Server(_) => Agreement { server: sent, client: received },
-            Self::Client(_) => Agreement { server: received, client: sent },
-        })
-    }
-
     /// Fails for a fault that was found outside. The next call of [`decode`](Self::decode) says so to the peer.
     pub(crate) fn fail(&mut self, violation: Violation) {
         either!(self, machine => machine.inbound_mut().fail(violation));

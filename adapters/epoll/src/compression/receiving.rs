@@ -67,7 +67,7 @@ impl<H: Handler> Engine<H> {
     fn begin(&mut self, token: Token, kind: Kind, payload: &[u8], last: bool) {
         let reactor = &mut self.reactor;
         let Some(entry) = reactor.slab.get_mut(token) else { return };
-        let Some(terms) = entry.peer.as_ref().and_then(|peer| peer.receives_compressed()) else { return };
+        let Some(terms) = entry.receives_compressed(&reactor.extras) else { return };
         let mut inflation = reactor.codecs.inflation(kind);
         if terms.takeover()
             && let Some(extra) = reactor.extras.need(&mut entry.extra)
@@ -83,7 +83,7 @@ impl<H: Handler> Engine<H> {
     fn inflate(&mut self, token: Token, mut inflation: Box<Inflation>, mut input: &[u8], last: bool) {
         let reactor = &mut self.reactor;
         let entry = reactor.slab.get(token);
-        let Some(terms) = entry.and_then(|entry| entry.peer.as_ref()?.receives_compressed()) else { return };
+        let Some(terms) = entry.and_then(|entry| entry.receives_compressed(&reactor.extras)) else { return };
         let most = usize::try_from(reactor.config.limits.message).unwrap_or(usize::MAX);
         if inflation.memory.is_empty() {
             let guess = input.len().saturating_mul(4).max(MESSAGE_MIN).min(most);
@@ -188,13 +188,15 @@ impl<H: Handler> Engine<H> {
         for _ in 0..2 {
             let reactor = &mut self.reactor;
             let Some(entry) = reactor.slab.get_mut(token) else { return };
-            let Some(peer) = entry.peer.as_mut() else { return };
-            peer.fail(violation);
             let mut out = Output::with_written(&mut reactor.out, reactor.out_len);
-            let step = peer.decode(&mut &mut [][..], &mut out, &reactor.config.limits);
+            let limits = &reactor.config.limits;
+            let needs_output = entry.with_peer(&mut reactor.extras, |peer| {
+                peer.fail(violation);
+                matches!(peer.decode(&mut &mut [][..], &mut out, limits), Ok(Step::NeedOutput(_)))
+            });
             reactor.out_len = out.len();
-            match step {
-                Ok(Step::NeedOutput(_)) => reactor.flush(token),
+            match needs_output {
+                Some(true) => reactor.flush(token),
                 _ => break,
             }
         }

@@ -4,9 +4,8 @@
 
 use super::Terms;
 use super::codecs::Deflation;
-use crate::peer::Peer;
 use crate::reactor::Reactor;
-use crate::sending::{Refused, Sent, has_waiting, sendable};
+use crate::sending::{Refused, Sent, has_waiting, is_sendable};
 use crate::slab::Token;
 use tightwire::deflate::{Flush, Level};
 use tightwire::frame::HEAD_MAX;
@@ -74,7 +73,7 @@ impl<S> Reactor<S> {
         let mut deflation = match begun {
             Some(deflation) => deflation,
             None => {
-                let between = self.slab.get(token)?.peer.as_ref()?.may_begin().is_ok();
+                let between = self.slab.get(token)?.may_begin(&self.extras).is_ok();
                 if !between || !(fin || self.codecs.may_hold_deflation()) {
                     return None;
                 }
@@ -84,7 +83,7 @@ impl<S> Reactor<S> {
         };
         let sent = self.write_fragment(token, kind, payload, fin, &mut deflation);
         let entry = self.slab.get_mut(token)?;
-        let goes_on = entry.peer.as_ref().is_some_and(Peer::is_sending_message);
+        let goes_on = entry.is_sending_message(&self.extras);
         match self.extras.need(&mut entry.extra) {
             Some(extra) if goes_on => self.codecs.hold_deflation(&mut extra.compression, deflation),
             _ => self.put_away(token, deflation),
@@ -95,7 +94,7 @@ impl<S> Reactor<S> {
     /// How a message of so many octets is compressed, if it is.
     fn compresses(&self, token: Token, octets: usize, choice: Choice) -> Option<(Terms, Level)> {
         let entry = self.slab.get(token)?;
-        let terms = entry.peer.as_ref()?.sends_compressed()?;
+        let terms = entry.sends_compressed(&self.extras)?;
         let effort = self.codecs.effort(entry.flags.effort());
         let worth = match choice {
             Choice::Never => false,
@@ -154,19 +153,26 @@ impl<S> Reactor<S> {
             self.flush(token);
         }
         if self.is_in_turn(token) && self.out.len() - self.out_len >= room {
-            let peer = self.slab.get_mut(token).and_then(sendable).ok_or(Refused::Gone)?;
+            let entry = self.slab.get_mut(token).filter(|entry| is_sendable(entry)).ok_or(Refused::Gone)?;
             let mut out = Output::with_written(&mut self.out, self.out_len);
-            deflation
-                .lend(|codec| peer.encode_compressed(message, codec, &mut out))
+            entry
+                .with_peer(&mut self.extras, |peer| {
+                    deflation.lend(|codec| peer.encode_compressed(message, codec, &mut out))
+                })
+                .flatten()
                 .ok_or(SendError::CompressionNotAgreed)??;
             self.out_len = out.len();
             return Ok(Sent::Sent);
         }
         self.check_mark(token)?;
-        let peer = self.slab.get_mut(token).and_then(sendable).ok_or(Refused::Gone)?;
+        let entry = self.slab.get_mut(token).filter(|entry| is_sendable(entry)).ok_or(Refused::Gone)?;
         let mut memory = self.pool.take(room);
         let mut out = Output::new(&mut memory);
-        let written = deflation.lend(|codec| peer.encode_compressed(message, codec, &mut out));
+        let written = entry
+            .with_peer(&mut self.extras, |peer| {
+                deflation.lend(|codec| peer.encode_compressed(message, codec, &mut out))
+            })
+            .flatten();
         let length = out.len();
         if let Some(Ok(_)) = written
             && let Some(entry) = self.slab.get_mut(token)
@@ -200,10 +206,15 @@ impl<S> Reactor<S> {
         let flush = if fin { Flush::Last } else { Flush::Sync };
         let mut memory = self.pool.take(payload.len().clamp(PART_MIN, PART));
         let done = loop {
-            let Some(peer) = self.slab.get_mut(token).and_then(sendable) else { break Err(Refused::Gone) };
+            let entry = self.slab.get_mut(token).filter(|entry| is_sendable(entry));
+            let Some(entry) = entry else { break Err(Refused::Gone) };
             let mut out = Output::new(&mut memory);
-            let written =
-                deflation.lend(|codec| peer.fragment_compressed(kind, &mut payload, flush, codec, &mut out));
+            let written = entry
+                .with_peer(&mut self.extras, |peer| {
+                    deflation
+                        .lend(|codec| peer.fragment_compressed(kind, &mut payload, flush, codec, &mut out))
+                })
+                .flatten();
             let length = out.len();
             self.append(token, memory.get(..length).unwrap_or_default());
             match written {
