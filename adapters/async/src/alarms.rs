@@ -37,7 +37,7 @@ impl Alarms {
             wheel.set(index, due);
             let earlier = due < wheel.armed;
             wheel.armed = wheel.armed.min(due);
-            (index, earlier, wheel.watch(index, waker))
+            (index, earlier, wheel.watch(index, waker).1)
         });
         // A waker may be the last thing that holds a task: it is dropped outside of the lock.
         drop(old);
@@ -150,10 +150,9 @@ impl<R: Runtime> Timer for Alarm<R> {
 
     fn poll_armed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(alarms) = &self.alarms else { return Poll::Pending };
-        let (rung, old) =
-            alarms.wheel.with(|wheel| (wheel.has_rung(self.index), wheel.watch(self.index, cx.waker())));
+        let (state, old) = alarms.wheel.with(|wheel| wheel.watch(self.index, cx.waker()));
         drop(old);
-        if rung { Poll::Ready(()) } else { Poll::Pending }
+        if state == State::Rung { Poll::Ready(()) } else { Poll::Pending }
     }
 }
 
@@ -262,16 +261,10 @@ impl Wheel {
     }
 
     /// Whom an alarm wakes. Gives back whom it would have woken before.
-    fn watch(&mut self, index: u32, waker: &Waker) -> Option<Waker> {
-        let entry = self.entry(index)?;
-        if entry.waker.as_ref().is_some_and(|held| held.will_wake(waker)) {
-            return None;
-        }
-        entry.waker.replace(waker.clone())
-    }
-
-    fn has_rung(&mut self, index: u32) -> bool {
-        self.entry(index).is_some_and(|entry| entry.state == State::Rung)
+    fn watch(&mut self, index: u32, waker: &Waker) -> (State, Option<Waker>) {
+        let Some(entry) = self.entry(index) else { return (State::Free, None) };
+        let held = entry.waker.as_ref().is_some_and(|held| held.will_wake(waker));
+        (entry.state, if held { None } else { entry.waker.replace(waker.clone()) })
     }
 
     /// An unset alarm.
@@ -407,7 +400,7 @@ mod tests {
                     let count = Arc::<Count>::default();
                     let index = wheel.add();
                     wheel.set(index, due);
-                    assert!(wheel.watch(index, &count.clone().into()).is_none());
+                    assert!(wheel.watch(index, &count.clone().into()).1.is_none());
                     plain.push((index, Some(due.max(now + 1)), count, 0));
                 }
                 3..6 if !plain.is_empty() => {
@@ -436,7 +429,8 @@ mod tests {
             }
             for (index, set, count, expected) in &plain {
                 assert_eq!(count.0.load(Ordering::Relaxed), *expected);
-                assert_eq!(wheel.has_rung(*index), set.is_none());
+                let rung = wheel.entry(*index).map(|entry| entry.state == State::Rung);
+                assert_eq!(rung, Some(set.is_none()));
             }
             // The keeper never sleeps past an alarm, and does not look for nothing.
             let first = plain.iter().filter_map(|(_, set, ..)| *set).min();

@@ -17,7 +17,7 @@ use alloc::sync::{Arc, Weak};
 use core::fmt;
 use core::future::poll_fn;
 use core::mem::take;
-use core::task::{Context, Poll, Waker, ready};
+use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use tightwire::{CloseCode, CloseFrame, Kind, Message, Progress, Role, SendError};
 
@@ -82,7 +82,9 @@ impl<T: SplitTransport, R: Role> Reader<T, R> {
     /// # Errors
     /// As [`recv`](Self::recv).
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, Error<TransportError<T>>>> {
-        Poll::Ready(Ok(ready!(self.poll_progress(cx, Want::Messages))?.is_some()))
+        let Self { receiving, io, timer, shared } = self;
+        let shared = &**shared;
+        receiving.poll_message(cx, &shared.config, &mut ReadSide { io, shared }, timer)
     }
 
     /// The message that the last [`poll_recv`](Self::poll_recv) made ready.
@@ -136,14 +138,13 @@ impl<T: SplitTransport, R: Role> Reader<T, R> {
         Err((Self { receiving, io, timer, shared }, writer))
     }
 
-    pub(crate) fn poll_progress(
+    pub(crate) fn poll_chunk(
         &mut self,
         cx: &mut Context<'_>,
-        want: Want,
     ) -> Poll<Result<Option<Progress>, Error<TransportError<T>>>> {
         let Self { receiving, io, timer, shared } = self;
         let shared = &**shared;
-        receiving.poll_progress(cx, &shared.config, &mut ReadSide { io, shared }, timer, want)
+        receiving.poll_progress(cx, &shared.config, &mut ReadSide { io, shared }, timer, Want::Chunks, None)
     }
 }
 

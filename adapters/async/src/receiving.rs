@@ -186,8 +186,39 @@ impl<R: Role> Receiving<R> {
         self.discard = self.streaming;
     }
 
-    /// Reads, decodes and answers until there is something for the application; `None` once the connection was
-    /// closed in good order.
+    /// Reads, decodes and answers until there is a message; `false` once the connection was closed in good order.
+    #[inline]
+    pub(crate) fn poll_message<L: Link<R>>(
+        &mut self,
+        cx: &mut Context<'_>,
+        config: &Config,
+        link: &mut L,
+        timer: &mut LinkTimer<L, R>,
+    ) -> Poll<Result<bool, LinkError<L, R>>> {
+        // Most messages came with the one before: they need no more than this of what may be to do.
+        let first = match self.next(config) {
+            Some(Ok(Progress::Message)) => return Poll::Ready(Ok(true)),
+            other => other,
+        };
+        self.poll_progress(cx, config, link, timer, Want::Messages, first).map_ok(|progress| progress.is_some())
+    }
+
+    /// What lies next in the inbox, if nothing has to be done before it. It is lost if it is not dealt with.
+    #[inline]
+    fn next(&mut self, config: &Config) -> Option<Result<Progress, Violation>> {
+        let between = matches!(self.phase, Phase::Open) && self.owed == Owed::Nothing;
+        if !between || self.streaming || self.discard || self.rare.is_some() {
+            return None;
+        }
+        if self.inbox.unread().is_empty() {
+            return Some(Ok(Progress::NeedInput));
+        }
+        Some(self.inbox.poll(&mut self.inbound.decoder(&config.limits)))
+    }
+
+    /// Reads, decodes and answers until there is something for the application, beginning with `first`; `None`
+    /// once the connection was closed in good order.
+    #[inline(never)]
     pub(crate) fn poll_progress<L: Link<R>>(
         &mut self,
         cx: &mut Context<'_>,
@@ -195,6 +226,7 @@ impl<R: Role> Receiving<R> {
         link: &mut L,
         timer: &mut LinkTimer<L, R>,
         want: Want,
+        mut first: Option<Result<Progress, Violation>>,
     ) -> Poll<Result<Option<Progress>, LinkError<L, R>>> {
         if want == Want::Messages {
             // The end of a message whose beginning went out in chunks is no message.
@@ -227,11 +259,13 @@ impl<R: Role> Receiving<R> {
             {
                 return Poll::Ready(Ok(Some(progress)));
             }
-            let mut decoder = self.inbound.decoder(&config.limits);
-            let progress = match want {
-                Want::Messages if !self.discard => self.inbox.poll(&mut decoder),
-                _ => self.inbox.poll_chunk(&mut decoder),
-            };
+            let progress = first.take().unwrap_or_else(|| {
+                let mut decoder = self.inbound.decoder(&config.limits);
+                match want {
+                    Want::Messages if !self.discard => self.inbox.poll(&mut decoder),
+                    _ => self.inbox.poll_chunk(&mut decoder),
+                }
+            });
             match progress {
                 Ok(Progress::Message) => return Poll::Ready(Ok(Some(Progress::Message))),
                 #[cfg(feature = "deflate")]
@@ -471,12 +505,13 @@ impl<R: Role> Receiving<R> {
         }
         if self.owed == Owed::Nothing {
             // What was delivered, or answered, is not needed any more.
+            if self.inbox.is_empty() && self.inbound.open_message().is_none() {
+                return self.swap_empty(config);
+            }
             self.inbox.skip(0);
         }
         let length = self.inbox.len() + self.inbox.control().len();
-        if length == 0 && self.inbound.open_message().is_none() {
-            self.swap_empty(config);
-        } else if length == 0 {
+        if length == 0 {
             // The inbox knows that a message has begun, if only with an empty fragment.
             self.swap(config, Box::default());
         } else if length < held / 4 {

@@ -3,7 +3,6 @@
 use crate::config::Config;
 use crate::error::Error;
 use crate::halves::{Reader, WriteSide, Writer};
-use crate::receiving::Want;
 use crate::sender::Whole;
 use crate::sending::SendSide;
 use crate::transport::{SplitTransport, Transport, WriteTransport};
@@ -58,7 +57,7 @@ impl<T: SplitTransport, R: Role> sealed::Chunks for Reader<T, R> {
     type Error = TransportError<T>;
 
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Progress>, Error<Self::Error>>> {
-        self.poll_progress(cx, Want::Chunks)
+        Self::poll_chunk(self, cx)
     }
 
     fn chunk(&self) -> &[u8] {

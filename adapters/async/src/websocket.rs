@@ -16,6 +16,7 @@ use tightwire::deadline::Deadlines;
 use tightwire::{CloseCode, CloseFrame, Connection, Inbox, Kind, Message, Progress, Role};
 
 pub(crate) type TransportError<T> = <T as WriteTransport>::Error;
+type Received<'a, T, R> = Result<Option<(Message<'a>, Sender<'a, T, R>)>, Error<TransportError<T>>>;
 
 /// A WebSocket connection over a transport, after its opening handshake.
 ///
@@ -78,12 +79,21 @@ impl<T: Transport, R: Role> WebSocket<T, R> {
     /// # Errors
     /// As [`recv`](Self::recv).
     #[inline]
-    pub async fn recv_with_sender(
-        &mut self,
-    ) -> Result<Option<(Message<'_>, Sender<'_, T, R>)>, Error<TransportError<T>>> {
-        poll_fn(|cx| self.poll_recv(cx)).await?;
+    pub fn recv_with_sender(&mut self) -> impl Future<Output = Received<'_, T, R>> {
+        // Not an async function: that would take a place of its own for the message, in every task.
+        let mut socket = Some(self);
+        poll_fn(move |cx| {
+            let Some(receiving) = &mut socket else { return Poll::Pending };
+            ready!(receiving.poll_recv(cx))?;
+            Poll::Ready(Ok(socket.take().and_then(Self::lend)))
+        })
+    }
+
+    /// The message beside the sending side.
+    #[inline]
+    fn lend(&mut self) -> Option<(Message<'_>, Sender<'_, T, R>)> {
         let Self { receiving, sending, timer, config, .. } = self;
-        Ok(receiving.message().map(|message| (message, Sender { sending, timer, config })))
+        receiving.message().map(|message| (message, Sender { sending, timer, config }))
     }
 
     /// The poll behind [`recv`](Self::recv). Ready with `true` once [`message`](Self::message) lends a
@@ -94,9 +104,7 @@ impl<T: Transport, R: Role> WebSocket<T, R> {
     #[inline]
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, Error<TransportError<T>>>> {
         let Self { receiving, sending, timer, config, .. } = self;
-        let progress =
-            ready!(receiving.poll_progress(cx, config, &mut Whole { sending }, timer, Want::Messages))?;
-        Poll::Ready(Ok(progress.is_some()))
+        receiving.poll_message(cx, config, &mut Whole { sending }, timer)
     }
 
     /// The message that the last [`poll_recv`](Self::poll_recv) made ready.
@@ -109,7 +117,7 @@ impl<T: Transport, R: Role> WebSocket<T, R> {
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Progress>, Error<TransportError<T>>>> {
         let Self { receiving, sending, timer, config, .. } = self;
-        receiving.poll_progress(cx, config, &mut Whole { sending }, timer, Want::Chunks)
+        receiving.poll_progress(cx, config, &mut Whole { sending }, timer, Want::Chunks, None)
     }
 
     /// Queues a message without writing it yet: it leaves with the next [`flush`](Self::flush), or when
