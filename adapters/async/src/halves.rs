@@ -8,11 +8,12 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::lock::Lock;
 use crate::receiving::{Closed, Link, Receiving, Want};
-use crate::sender::{Control as ControlFrame, Transmit};
+use crate::sender::{Control as ControlFrame, Hand, Outlet, Transmit};
 use crate::sending::{READER_TIMER, SendSide, Sending, Transfer, WRITER_TIMER};
 use crate::transport::{ReadTransport, SplitTransport, WriteTransport};
 use crate::wakers::Wakers;
 use crate::websocket::{TransportError, WebSocket};
+use alloc::boxed::Box;
 use alloc::sync::{Arc, Weak};
 use core::fmt;
 use core::future::poll_fn;
@@ -53,14 +54,15 @@ pub(crate) struct Shared<W, R> {
 impl<T: SplitTransport, R: Role> WebSocket<T, R> {
     /// Takes the connection apart into halves for two tasks.
     pub fn split(self) -> (Reader<T, R>, Writer<T, R>) {
-        let (sending, io) = self.sending.with_io(());
+        let Outlet { sending, timer, config } = self.outlet;
+        let (sending, io) = sending.with_io(());
         let (io, write) = io.split();
         let (sending, ()) = sending.with_io(write);
         let wakers = Arc::<Wakers>::default();
         let waker = Waker::from(wakers.clone());
-        let shared = Arc::new(Shared { sending: Lock::new(sending), wakers, waker, config: self.config });
+        let shared = Arc::new(Shared { sending: Lock::new(sending), wakers, waker, config });
         let writer = Writer { timer: T::Timer::default(), shared: shared.clone() };
-        (Reader { receiving: self.receiving, io, timer: self.timer, shared }, writer)
+        (Reader { receiving: self.receiving, io, timer, shared }, writer)
     }
 }
 
@@ -123,8 +125,12 @@ impl<T: SplitTransport, R: Role> Reader<T, R> {
                 let (sending, write) = sending.into_inner().with_io(());
                 match T::join(io, write) {
                     Ok(io) => {
-                        let (sending, ()) = sending.with_io(io);
-                        return Ok(WebSocket { receiving, sending, timer, config, wakers: None });
+                        let sending = Box::new(sending.with_io(io).0);
+                        return Ok(WebSocket {
+                            receiving,
+                            outlet: Outlet { sending, timer, config },
+                            wakers: None,
+                        });
                     }
                     Err((io, write)) => {
                         let sending = Lock::new(sending.with_io(write).0);
@@ -209,10 +215,9 @@ impl<T: SplitTransport, R: Role> Writer<T, R> {
     /// # Errors
     /// As [`WebSocket::start_close`].
     pub async fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error<TransportError<T>>> {
-        let Self { timer, shared } = self;
-        let config = &*shared.config;
+        let (side, timer, config) = self.parts();
         ControlFrame {
-            side: WriteSide { shared },
+            side,
             timer,
             config,
             write: Some(|sending: &mut Sending<T::WriteHalf, R>| {
@@ -225,12 +230,6 @@ impl<T: SplitTransport, R: Role> Writer<T, R> {
     /// A handle that pings and closes from any task.
     pub fn control(&self) -> Control<T, R> {
         Control { shared: Arc::downgrade(&self.shared) }
-    }
-
-    /// What a streaming writer is made of.
-    pub(crate) fn parts(&mut self) -> (WriteSide<'_, T::WriteHalf, R>, &mut T::Timer, &Config) {
-        let Self { timer, shared } = self;
-        (WriteSide { shared }, timer, &shared.config)
     }
 
     pub(crate) fn with_sending<X>(
@@ -253,9 +252,22 @@ impl<T: SplitTransport, R: Role> Writer<T, R> {
         &mut self,
         transfer: Option<Transfer<'m>>,
         flush: bool,
-    ) -> Transmit<'_, 'm, WriteSide<'_, T::WriteHalf, R>, R> {
+    ) -> Transmit<'_, 'm, Self> {
+        Transmit { hand: self, transfer, flush }
+    }
+}
+
+impl<T: SplitTransport, R: Role> Hand for Writer<T, R> {
+    type Role = R;
+    type Write = T::WriteHalf;
+    type Side<'a>
+        = WriteSide<'a, T::WriteHalf, R>
+    where
+        Self: 'a;
+
+    fn parts(&mut self) -> (WriteSide<'_, T::WriteHalf, R>, &mut T::Timer, &Config) {
         let Self { timer, shared } = self;
-        Transmit { side: WriteSide { shared }, timer, config: &shared.config, transfer, flush }
+        (WriteSide { shared }, timer, &shared.config)
     }
 }
 

@@ -5,6 +5,7 @@ use crate::answer::Answer;
 use crate::compression;
 use crate::config::{Config, tick, time};
 use crate::receiving::Receiving;
+use crate::sender::Outlet;
 use crate::sending::Sending;
 use crate::transport::{Timer, Transport, WriteTransport};
 use crate::websocket::{TransportError, WebSocket};
@@ -402,13 +403,8 @@ impl<T: Transport> Opening<T> {
         receiving.reserve_window(&config);
         // The connection may first be received from much later.
         receiving.release(&config);
-        WebSocket {
-            receiving,
-            sending: Sending::new(self.io, outbound, self.deadlines),
-            timer: self.timer,
-            config,
-            wakers: None,
-        }
+        let sending = Box::new(Sending::new(self.io, outbound, self.deadlines));
+        WebSocket { receiving, outlet: Outlet { sending, timer: self.timer, config }, wakers: None }
     }
 
     /// Reads up to the end of the head and gives its length.

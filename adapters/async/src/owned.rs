@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::halves::{Reader, Writer};
+use crate::sender::Outlet;
 use crate::sending::{READER_TIMER, Sending, WRITER_TIMER};
 use crate::transport::{SplitTransport, Transport};
 use crate::wakers::Wakers;
@@ -177,7 +178,7 @@ impl<T: Transport, R: Role> WebSocket<T, R> {
         own.register(cx.waker());
         let both = Waker::from(wakers.clone());
         let polled = poll(self, &mut Context::from_waker(&both));
-        if core::mem::take(&mut self.sending.news) {
+        if core::mem::take(&mut self.outlet.sending.news) {
             other.wake();
         }
         polled
@@ -233,26 +234,26 @@ where
 
     fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.get_mut().poll_as(cx, SINK, |this, cx| {
-            let Self { sending, timer, config, .. } = this;
+            let Outlet { sending, timer, config } = &mut this.outlet;
             sending.poll_timed(cx, config, (timer, READER_TIMER), Sending::poll_room)
         })
     }
 
     fn start_send(self: Pin<&mut Self>, message: OwnedMessage) -> Result<(), Self::Error> {
-        let Self { sending, config, .. } = self.get_mut();
+        let Outlet { sending, config, .. } = &mut self.get_mut().outlet;
         sending.queue(config, message.as_message())
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.get_mut().poll_as(cx, SINK, |this, cx| {
-            let Self { sending, timer, config, .. } = this;
+            let Outlet { sending, timer, config } = &mut this.outlet;
             sending.poll_timed(cx, config, (timer, READER_TIMER), Sending::poll_flush)
         })
     }
 
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.get_mut().poll_as(cx, SINK, |this, cx| {
-            let Self { sending, timer, config, .. } = &mut *this;
+            let Outlet { sending, timer, config } = &mut this.outlet;
             if !sending.outbound.is_closed() {
                 ready!(sending.poll_timed(cx, config, (timer, READER_TIMER), Sending::poll_write_out))?;
                 sending.start_close(config, Some(NORMAL))?;

@@ -47,20 +47,24 @@ impl Pool {
 
     /// A buffer of at least `octets` octets, and of at least the pool's size.
     pub(crate) fn take(&self, octets: usize) -> Box<[u8]> {
-        let mut length = self.size + SLACK;
-        for class in 0..CLASSES {
-            if octets <= length {
-                let kept = self.free.with(|free| {
-                    let buffer = free.classes.get_mut(class).and_then(Vec::pop)?;
-                    free.octets -= buffer.len();
-                    Some(buffer)
-                });
-                // Zeroed once in its life, not for each read.
-                return kept.unwrap_or_else(|| vec![0; length].into_boxed_slice());
-            }
-            length = self.class(class + 1);
-        }
-        vec![0; octets].into_boxed_slice()
+        // Zeroed once in its life, not for each read.
+        self.take_kept(octets).unwrap_or_else(|| vec![0; self.length(octets)].into_boxed_slice())
+    }
+
+    /// The same, but only if it is free and kept: what a peer announces may be read into memory that is there,
+    /// and is not a reason to take more.
+    pub(crate) fn take_kept(&self, octets: usize) -> Option<Box<[u8]>> {
+        let class = (0..CLASSES).find(|&class| octets <= self.class(class))?;
+        self.free.with(|free| {
+            let buffer = free.classes.get_mut(class)?.pop()?;
+            free.octets -= buffer.len();
+            Some(buffer)
+        })
+    }
+
+    /// The octets of a new buffer for so many.
+    fn length(&self, octets: usize) -> usize {
+        (0..CLASSES).map(|class| self.class(class)).find(|&length| octets <= length).unwrap_or(octets)
     }
 
     /// Gives a buffer back; one that no class has, or that is too much to keep, is freed.

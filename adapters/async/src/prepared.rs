@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::halves::Writer;
 use crate::lock::Lock;
 use crate::owned::OwnedMessage;
-use crate::sender::Sender;
+use crate::sender::{Outlet, Sender};
 use crate::sending::{READER_TIMER, Sending, WRITER_TIMER};
 use crate::transport::{SplitTransport, Transport, WriteTransport};
 use crate::websocket::{TransportError, WebSocket};
@@ -149,7 +149,7 @@ impl<T: WriteTransport> Sender<'_, T, Server> {
 
     async fn prepared(&mut self, message: &PreparedMessage, flush: bool) -> Result<(), Error<T::Error>> {
         let mut queued = false;
-        let Self { sending, timer, config } = self;
+        let Outlet { sending, timer, config } = &mut *self.outlet;
         poll_fn(|cx| {
             sending.poll_timed(cx, config, (timer, READER_TIMER), |sending, cx, config| {
                 sending.poll_prepared(cx, config, message, &mut queued, flush)

@@ -135,6 +135,9 @@ pub(crate) enum Want {
 /// so many reads without a wait the clock is looked at and the task yields.
 const READS_AT_ONCE: u8 = 32;
 
+/// The most that is read at once, so that it is unmasked while it is in the processor's cache.
+const PART_MAX: usize = 256 << 10;
+
 fn yield_now<X>(cx: &mut Context<'_>) -> Poll<X> {
     cx.waker().wake_by_ref();
     Poll::Pending
@@ -200,7 +203,8 @@ impl<R: Role> Receiving<R> {
             Some(Ok(Progress::Message)) => return Poll::Ready(Ok(true)),
             other => other,
         };
-        self.poll_progress(cx, config, link, timer, Want::Messages, first).map_ok(|progress| progress.is_some())
+        self.poll_progress(cx, config, link, timer, Want::Messages, first)
+            .map_ok(|progress| progress.is_some())
     }
 
     /// What lies next in the inbox, if nothing has to be done before it. It is lost if it is not dealt with.
@@ -349,14 +353,18 @@ impl<R: Role> Receiving<R> {
         let _ = link.sending(cx, |sending, cx| {
             if sending.is_flushed() { Poll::Ready(Ok(())) } else { sending.poll_flush(cx, config) }
         });
-        let space = if self.inbox.storage().is_empty() { &mut [] } else { self.inbox.space() };
-        let space = if space.is_empty() {
-            let wanted = self.inbox.len() + self.inbox.len() / 2 + 1;
-            self.swap(config, config.pool.take(wanted));
-            self.inbox.space()
-        } else {
-            space
-        };
+        if self.inbox.storage().is_empty() || self.inbox.space().is_empty() {
+            // In proportion to what has arrived, so that a slow peer has it moved a few times at most. One that has
+            // just filled a buffer may have all of its frame in memory that is there anyway.
+            let length = self.inbox.len();
+            let left = if self.reads > 0 { self.inbound.frame_left() } else { 0 };
+            let left = usize::try_from(left).unwrap_or(usize::MAX);
+            let kept = if left > 0 { config.pool.take_kept(length.saturating_add(left)) } else { None };
+            self.swap(config, kept.unwrap_or_else(|| config.pool.take(length + 1)));
+        }
+        let space = self.inbox.space();
+        let room = space.len().min(PART_MAX);
+        let space = space.get_mut(..room).unwrap_or_default();
         match ready!(link.poll_read(cx, space)) {
             Ok(0) => {
                 link.sending(cx, |sending, _| sending.close_begun());

@@ -4,6 +4,8 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::sending::{READER_TIMER, SendSide, Sending, Transfer};
 use crate::transport::WriteTransport;
+use alloc::boxed::Box;
+use alloc::sync::Arc;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 use tightwire::{Kind, Message, Role, SendError};
@@ -12,9 +14,16 @@ use tightwire::{Kind, Message, Role, SendError};
 /// be answered, or sent back, while it is still borrowed. See
 /// [`WebSocket::recv_with_sender`](crate::WebSocket::recv_with_sender).
 pub struct Sender<'a, T: WriteTransport, R> {
-    pub(crate) sending: &'a mut Sending<T, R>,
-    pub(crate) timer: &'a mut T::Timer,
-    pub(crate) config: &'a Config,
+    pub(crate) outlet: &'a mut Outlet<T, R>,
+}
+
+/// A sending side in the same hand, with what it waits by and what it keeps to.
+///
+/// The side lies in memory of its own: a task is rounded up to the next 128 octets by its runtime.
+pub(crate) struct Outlet<T: WriteTransport, R> {
+    pub(crate) sending: Box<Sending<T, R>>,
+    pub(crate) timer: T::Timer,
+    pub(crate) config: Arc<Config>,
 }
 
 impl<T: WriteTransport, R: Role> Sender<'_, T, R> {
@@ -76,10 +85,10 @@ impl<T: WriteTransport, R: Role> Sender<'_, T, R> {
     /// # Errors
     /// As there.
     pub async fn ping(&mut self, payload: &[u8]) -> Result<(), Error<T::Error>> {
-        let config = self.config;
+        let (side, timer, config) = self.outlet.parts();
         Control {
-            side: Whole { sending: self.sending },
-            timer: self.timer,
+            side,
+            timer,
             config,
             write: Some(|sending: &mut Sending<T, R>| {
                 sending.control(config, |outbound, out| outbound.ping(payload, out))
@@ -92,14 +101,8 @@ impl<T: WriteTransport, R: Role> Sender<'_, T, R> {
         &mut self,
         transfer: Option<Transfer<'m>>,
         flush: bool,
-    ) -> Transmit<'_, 'm, Whole<'_, T, R>, R> {
-        Transmit {
-            side: Whole { sending: self.sending },
-            timer: self.timer,
-            config: self.config,
-            transfer,
-            flush,
-        }
+    ) -> Transmit<'_, 'm, Outlet<T, R>> {
+        Transmit { hand: self.outlet, transfer, flush }
     }
 }
 
@@ -137,26 +140,51 @@ impl<T: WriteTransport, R> SendSide<R> for Whole<'_, T, R> {
     }
 }
 
+/// Who sends: a whole connection or a writer.
+pub(crate) trait Hand {
+    type Role: Role;
+    type Write: WriteTransport;
+    type Side<'a>: SendSide<Self::Role, Write = Self::Write>
+    where
+        Self: 'a;
+
+    /// The sending side, and what it waits by and keeps to.
+    fn parts(&mut self) -> (Self::Side<'_>, &mut <Self::Write as WriteTransport>::Timer, &Config);
+}
+
+impl<T: WriteTransport, R: Role> Hand for Outlet<T, R> {
+    type Role = R;
+    type Write = T;
+    type Side<'a>
+        = Whole<'a, T, R>
+    where
+        Self: 'a;
+
+    #[inline]
+    fn parts(&mut self) -> (Whole<'_, T, R>, &mut T::Timer, &Config) {
+        (Whole { sending: &mut self.sending }, &mut self.timer, &self.config)
+    }
+}
+
 /// A message on its way into the output, and the output on its way out.
 ///
 /// Dropped before the message has begun, nothing of it is sent. Dropped later, what is left of it is copied
 /// into the output and goes out with whatever is sent next: a message is never cut.
-pub(crate) struct Transmit<'s, 'm, S: SendSide<R>, R: Role> {
-    pub(crate) side: S,
-    pub(crate) timer: &'s mut <S::Write as WriteTransport>::Timer,
-    pub(crate) config: &'s Config,
+pub(crate) struct Transmit<'s, 'm, H: Hand> {
+    pub(crate) hand: &'s mut H,
     pub(crate) transfer: Option<Transfer<'m>>,
     pub(crate) flush: bool,
 }
 
-impl<S: SendSide<R>, R: Role> Unpin for Transmit<'_, '_, S, R> {}
+impl<H: Hand> Unpin for Transmit<'_, '_, H> {}
 
-impl<S: SendSide<R>, R: Role> Future for Transmit<'_, '_, S, R> {
-    type Output = Result<(), Error<<S::Write as WriteTransport>::Error>>;
+impl<H: Hand> Future for Transmit<'_, '_, H> {
+    type Output = Result<(), Error<<H::Write as WriteTransport>::Error>>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { side, timer, config, transfer, flush } = self.get_mut();
-        let config = *config;
+        let Self { hand, transfer, flush } = self.get_mut();
+        let (mut side, timer, config) = hand.parts();
         let polled = side.sending(cx, |sending, cx| {
             if let Some(moving) = transfer {
                 // What most sending comes to.
@@ -174,12 +202,7 @@ impl<S: SendSide<R>, R: Role> Future for Transmit<'_, '_, S, R> {
                 Poll::Ready(result)
             }
             Poll::Pending => {
-                let timeout = ready!(side.sending(cx, |sending, cx| sending.poll_deadline(
-                    cx,
-                    config,
-                    timer,
-                    S::TIMER
-                )));
+                let timeout = ready!(side.poll_deadline(cx, config, timer));
                 side.with(|sending| match transfer.take() {
                     // A Close frame follows: it needs the end of the frame that was begun.
                     Some(mut moving) if timeout.close_code().is_some() => {
@@ -194,11 +217,12 @@ impl<S: SendSide<R>, R: Role> Future for Transmit<'_, '_, S, R> {
     }
 }
 
-impl<S: SendSide<R>, R: Role> Drop for Transmit<'_, '_, S, R> {
+impl<H: Hand> Drop for Transmit<'_, '_, H> {
+    #[inline]
     fn drop(&mut self) {
         if let Some(transfer) = &mut self.transfer {
-            let config = self.config;
-            self.side.with(|sending| sending.abandon(config, transfer));
+            let (mut side, _, config) = self.hand.parts();
+            side.with(|sending| sending.abandon(config, transfer));
         }
     }
 }
@@ -241,12 +265,7 @@ where
         match polled {
             Poll::Ready(result) => Poll::Ready(result),
             Poll::Pending => {
-                let timeout = ready!(side.sending(cx, |sending, cx| sending.poll_deadline(
-                    cx,
-                    config,
-                    timer,
-                    S::TIMER
-                )));
+                let timeout = ready!(side.poll_deadline(cx, config, timer));
                 Poll::Ready(Err(Error::Timeout(timeout)))
             }
         }

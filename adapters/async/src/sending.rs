@@ -33,6 +33,19 @@ pub trait SendSide<R> {
         cx: &mut Context<'_>,
         use_it: impl FnOnce(&mut Sending<Self::Write, R>, &mut Context<'_>) -> X,
     ) -> X;
+
+    /// Waits for the next deadline: see [`Sending::poll_deadline`].
+    fn poll_deadline(
+        &mut self,
+        cx: &mut Context<'_>,
+        config: &Config,
+        timer: &mut <Self::Write as WriteTransport>::Timer,
+    ) -> Poll<Timeout>
+    where
+        R: Role,
+    {
+        self.sending(cx, |sending, cx| sending.poll_deadline(cx, config, timer, Self::TIMER))
+    }
 }
 
 /// The timer of a whole connection or of a reader.

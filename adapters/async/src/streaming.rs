@@ -3,7 +3,7 @@
 use crate::config::Config;
 use crate::error::Error;
 use crate::halves::{Reader, WriteSide, Writer};
-use crate::sender::Whole;
+use crate::sender::{Hand, Whole};
 use crate::sending::SendSide;
 use crate::transport::{SplitTransport, Transport, WriteTransport};
 use crate::websocket::{TransportError, WebSocket};
@@ -444,8 +444,8 @@ impl<T: Transport, R: Role> WebSocket<T, R> {
     /// # Errors
     /// [`Error::Send`] after a Close frame or inside another message in fragments.
     pub fn writer(&mut self, kind: Kind) -> Result<WebSocketWriter<'_, T, R>, Error<TransportError<T>>> {
-        let Self { sending, timer, config, .. } = self;
-        MessageWriter::begin(Whole { sending }, timer, config, kind)
+        let (side, timer, config) = self.outlet.parts();
+        MessageWriter::begin(side, timer, config, kind)
     }
 }
 

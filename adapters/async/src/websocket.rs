@@ -3,10 +3,11 @@
 use crate::config::{Config, tick};
 use crate::error::Error;
 use crate::receiving::{Closed, Link, Receiving, Want};
-use crate::sender::{Control, Sender, Whole};
+use crate::sender::{Control, Hand, Outlet, Sender, Whole};
 use crate::sending::Sending;
 use crate::transport::{Timer, Transport, WriteTransport};
 use crate::wakers::Wakers;
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec;
 use core::future::poll_fn;
@@ -24,9 +25,7 @@ type Received<'a, T, R> = Result<Option<(Message<'a>, Sender<'a, T, R>)>, Error<
 /// all [`recv`](Self::recv). An idle connection holds no buffer.
 pub struct WebSocket<T: WriteTransport, R> {
     pub(crate) receiving: Receiving<R>,
-    pub(crate) sending: Sending<T, R>,
-    pub(crate) timer: T::Timer,
-    pub(crate) config: Arc<Config>,
+    pub(crate) outlet: Outlet<T, R>,
     /// The tasks of a `Stream` and a `Sink`, which may be two.
     pub(crate) wakers: Option<Arc<Wakers>>,
 }
@@ -45,13 +44,8 @@ impl<T: Transport, R: Role> WebSocket<T, R> {
         let mut receiving = Receiving::new(inbound, inbox);
         #[cfg(feature = "deflate")]
         receiving.reserve_window(&config);
-        Self {
-            receiving,
-            sending: Sending::new(io, outbound, deadlines),
-            timer: T::Timer::default(),
-            config,
-            wakers: None,
-        }
+        let sending = Box::new(Sending::new(io, outbound, deadlines));
+        Self { receiving, outlet: Outlet { sending, timer: T::Timer::default(), config }, wakers: None }
     }
 
     /// Receives the next message, lent until the next call; `None` once the connection was closed in good
@@ -92,8 +86,8 @@ impl<T: Transport, R: Role> WebSocket<T, R> {
     /// The message beside the sending side.
     #[inline]
     fn lend(&mut self) -> Option<(Message<'_>, Sender<'_, T, R>)> {
-        let Self { receiving, sending, timer, config, .. } = self;
-        receiving.message().map(|message| (message, Sender { sending, timer, config }))
+        let Self { receiving, outlet, .. } = self;
+        receiving.message().map(|message| (message, Sender { outlet }))
     }
 
     /// The poll behind [`recv`](Self::recv). Ready with `true` once [`message`](Self::message) lends a
@@ -103,7 +97,7 @@ impl<T: Transport, R: Role> WebSocket<T, R> {
     /// As [`recv`](Self::recv).
     #[inline]
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, Error<TransportError<T>>>> {
-        let Self { receiving, sending, timer, config, .. } = self;
+        let Self { receiving, outlet: Outlet { sending, timer, config }, .. } = self;
         receiving.poll_message(cx, config, &mut Whole { sending }, timer)
     }
 
@@ -116,7 +110,7 @@ impl<T: Transport, R: Role> WebSocket<T, R> {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Progress>, Error<TransportError<T>>>> {
-        let Self { receiving, sending, timer, config, .. } = self;
+        let Self { receiving, outlet: Outlet { sending, timer, config }, .. } = self;
         receiving.poll_progress(cx, config, &mut Whole { sending }, timer, Want::Chunks, None)
     }
 
@@ -189,9 +183,8 @@ impl<T: Transport, R: Role> WebSocket<T, R> {
     }
 
     /// The sending side by itself.
-    pub fn sender(&mut self) -> Sender<'_, T, R> {
-        let Self { sending, timer, config, .. } = self;
-        Sender { sending, timer, config }
+    pub const fn sender(&mut self) -> Sender<'_, T, R> {
+        Sender { outlet: &mut self.outlet }
     }
 
     /// Closes the connection: sends a Close frame, waits for the peer's, and ends the transport, the server
@@ -204,7 +197,7 @@ impl<T: Transport, R: Role> WebSocket<T, R> {
     /// # Errors
     /// As [`recv`](Self::recv), and [`Error::Send`] for a code or a reason that must not be sent.
     pub async fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), Error<TransportError<T>>> {
-        if !self.sending.outbound.is_closed() {
+        if !self.outlet.sending.outbound.is_closed() {
             self.start_close(code, reason).await?;
         }
         poll_fn(|cx| {
@@ -227,10 +220,9 @@ impl<T: Transport, R: Role> WebSocket<T, R> {
         code: CloseCode,
         reason: &str,
     ) -> Result<(), Error<TransportError<T>>> {
-        let Self { sending, timer, config, .. } = self;
-        let config = &**config;
+        let (side, timer, config) = self.outlet.parts();
         Control {
-            side: Whole { sending },
+            side,
             timer,
             config,
             write: Some(|sending: &mut Sending<T, R>| {
@@ -251,13 +243,13 @@ impl<T: Transport, R: Role> WebSocket<T, R> {
     }
 
     /// The last round trip that keepalive measured.
-    pub const fn round_trip(&self) -> Option<Duration> {
-        self.sending.round_trip()
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.outlet.sending.round_trip()
     }
 
     /// The transport, for its addresses and options.
-    pub const fn get_ref(&self) -> &T {
-        &self.sending.io
+    pub fn get_ref(&self) -> &T {
+        &self.outlet.sending.io
     }
 }
 

@@ -10,9 +10,9 @@ use tightwire_tokio::{Config, Connector, Io, Listener, OriginPolicy, Server, Web
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 // What a million connections multiply. A change is a decision, not an accident.
-const _: () = assert!(size_of::<WebSocket>() == 232);
-const _: () = assert!(size_of::<tightwire_tokio::ClientSocket>() == 248);
-const _: () = assert!(size_of::<tightwire_async::Sender<'_, Io<tokio::net::TcpStream>, Server>>() == 24);
+const _: () = assert!(size_of::<WebSocket>() == 128);
+const _: () = assert!(size_of::<tightwire_tokio::ClientSocket>() == 128);
+const _: () = assert!(size_of::<tightwire_async::Sender<'_, Io<tokio::net::TcpStream>, Server>>() == 8);
 
 const WARM: usize = 50;
 const ROUNDS: usize = 5;

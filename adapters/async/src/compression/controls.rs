@@ -13,14 +13,14 @@ impl<T: Transport, R: Role> WebSocket<T, R> {
     /// The compression that was agreed on in the opening handshake (RFC 7692 7.1).
     pub fn compression(&self) -> Option<Agreement> {
         let received = self.receiving.inbound.compression()?;
-        let sent = self.sending.outbound.compression()?;
+        let sent = self.outlet.sending.outbound.compression()?;
         let (server, client) = if R::IS_CLIENT { (received, sent) } else { (sent, received) };
         Some(Agreement { server, client })
     }
 
     /// Which messages are compressed from now on, and how hard to try, on this connection.
     pub fn set_effort(&mut self, effort: Effort) {
-        self.sending.set_effort(&self.config, effort);
+        self.outlet.sending.set_effort(&self.outlet.config, effort);
     }
 
     /// Queues a message as it is, whatever was agreed: see [`feed`](Self::feed). For what is compressed already, and
