@@ -141,6 +141,18 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_kept_is_not_made() {
+        let pool = Pool::new(1024, 1 << 20);
+        assert_eq!(pool.take_kept(4000), None);
+        let buffer = pool.take(4000);
+        let (at, length) = (buffer.as_ptr(), buffer.len());
+        pool.give(buffer);
+        assert_eq!((pool.take_kept(1), pool.take_kept(5000), pool.take_kept(usize::MAX)), (None, None, None));
+        let again = pool.take_kept(4000).unwrap();
+        assert_eq!((again.as_ptr(), again.len()), (at, length));
+    }
+
+    #[test]
     fn no_more_is_kept_than_the_bound() {
         let pool = Pool::new(1024, 3000);
         let buffers: Vec<_> = (0..5).map(|_| pool.take(1)).collect();

@@ -135,9 +135,6 @@ pub(crate) enum Want {
 /// so many reads without a wait the clock is looked at and the task yields.
 const READS_AT_ONCE: u8 = 32;
 
-/// The most that is read at once, so that it is unmasked while it is in the processor's cache.
-const PART_MAX: usize = 256 << 10;
-
 fn yield_now<X>(cx: &mut Context<'_>) -> Poll<X> {
     cx.waker().wake_by_ref();
     Poll::Pending
@@ -215,6 +212,8 @@ impl<R: Role> Receiving<R> {
             return None;
         }
         if self.inbox.unread().is_empty() {
+            // What was delivered is gone.
+            self.inbox.skip(0);
             return Some(Ok(Progress::NeedInput));
         }
         Some(self.inbox.poll(&mut self.inbound.decoder(&config.limits)))
@@ -353,18 +352,13 @@ impl<R: Role> Receiving<R> {
         let _ = link.sending(cx, |sending, cx| {
             if sending.is_flushed() { Poll::Ready(Ok(())) } else { sending.poll_flush(cx, config) }
         });
-        if self.inbox.storage().is_empty() || self.inbox.space().is_empty() {
-            // In proportion to what has arrived, so that a slow peer has it moved a few times at most. One that has
-            // just filled a buffer may have all of its frame in memory that is there anyway.
-            let length = self.inbox.len();
-            let left = if self.reads > 0 { self.inbound.frame_left() } else { 0 };
-            let left = usize::try_from(left).unwrap_or(usize::MAX);
-            let kept = if left > 0 { config.pool.take_kept(length.saturating_add(left)) } else { None };
-            self.swap(config, kept.unwrap_or_else(|| config.pool.take(length + 1)));
-        }
-        let space = self.inbox.space();
-        let room = space.len().min(PART_MAX);
-        let space = space.get_mut(..room).unwrap_or_default();
+        let space = if self.inbox.storage().is_empty() { &mut [] } else { self.inbox.space() };
+        let space = if space.is_empty() {
+            self.enlarge(config);
+            self.inbox.space()
+        } else {
+            space
+        };
         match ready!(link.poll_read(cx, space)) {
             Ok(0) => {
                 link.sending(cx, |sending, _| sending.close_begun());
@@ -382,6 +376,17 @@ impl<R: Role> Receiving<R> {
             }
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Takes a larger buffer.
+    fn enlarge(&mut self, config: &Config) {
+        let length = self.inbox.len();
+        // One that has just filled a buffer may have all of its frame in memory that is there anyway.
+        let left = if self.reads > 0 { self.inbound.frame_left() } else { 0 };
+        let wanted = usize::try_from(left).unwrap_or(usize::MAX).saturating_add(length);
+        let kept = if left > 0 { config.pool.take_kept(wanted) } else { None };
+        // Else in proportion to what has arrived, so that a slow peer has it moved a few times at most.
+        self.swap(config, kept.unwrap_or_else(|| config.pool.take(length + 1)));
     }
 
     /// Nothing can be done now: gives buffers back and waits for the next deadline. Ready if a deadline was

@@ -78,8 +78,10 @@ impl<T: Transport, R: Role> WebSocket<T, R> {
         let mut socket = Some(self);
         poll_fn(move |cx| {
             let Some(receiving) = &mut socket else { return Poll::Pending };
-            ready!(receiving.poll_recv(cx))?;
-            Poll::Ready(Ok(socket.take().and_then(Self::lend)))
+            match ready!(receiving.poll_recv(cx)) {
+                Ok(_) => Poll::Ready(Ok(socket.take().and_then(Self::lend))),
+                Err(error) => failed(error),
+            }
         })
     }
 
@@ -251,6 +253,13 @@ impl<T: Transport, R: Role> WebSocket<T, R> {
     pub fn get_ref(&self) -> &T {
         &self.outlet.sending.io
     }
+}
+
+/// Out of the way: results that are built together are built octet by octet.
+#[cold]
+#[inline(never)]
+const fn failed<X, E>(error: E) -> Poll<Result<X, E>> {
+    Poll::Ready(Err(error))
 }
 
 impl<T: Transport, R> Link<R> for Whole<'_, T, R> {

@@ -72,6 +72,7 @@ fn what_connections_hold() {
     a_burst_leaves_no_memory_behind();
     a_peer_that_stops_in_the_middle_pins_no_more_than_it_sent();
     a_message_in_the_making_pins_a_small_multiple_of_itself();
+    a_message_that_comes_octet_by_octet_is_not_moved_for_each();
     a_request_in_the_making_pins_no_more_than_it_sent();
     a_handshake_that_fails_gives_its_buffer_back();
     what_cannot_be_sent_leaves_no_buffer();
@@ -137,6 +138,21 @@ fn a_message_in_the_making_pins_a_small_multiple_of_itself() {
         let message = masked(BINARY, &vec![0; 1 << 20]);
         let held = held_after(&mut socket, &wire, &message[..size]);
         assert!(held >= size as i64 - 14 && held <= 4 * size as i64 + BUFFER_OCTETS, "{held} for {size}");
+    }
+}
+
+fn a_message_that_comes_octet_by_octet_is_not_moved_for_each() {
+    for size in [20_000, 70_000, 200_000, 700_000] {
+        let (mut socket, wire) = used();
+        let message = masked(BINARY, &vec![0; 1 << 20]);
+        held_after(&mut socket, &wire, &message[..size]);
+        let allocated = allocated(|| {
+            for octet in &message[size..size + 100] {
+                wire.put(&[*octet]);
+                assert!(settle(pin!(socket.recv())).is_pending());
+            }
+        });
+        assert!(allocated <= 4 * size + 256, "{allocated} octets for {size}");
     }
 }
 
