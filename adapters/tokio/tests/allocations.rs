@@ -103,12 +103,12 @@ fn messages(config: Config, per_connection: usize) {
 }
 
 /// Allocations of one connection, both ends together, tokio's own included.
-const PER_CONNECTION: usize = 14;
+const PER_CONNECTION: usize = 16;
 
 /// The same with compression: the client's offer and the header that it becomes are strings.
 #[cfg(feature = "deflate")]
-const PER_COMPRESSED_CONNECTION: usize = 17;
+const PER_COMPRESSED_CONNECTION: usize = 19;
 
 /// The same with takeover: windows, deflaters and the boxes for them.
 #[cfg(feature = "deflate")]
-const PER_CONNECTION_WITH_TAKEOVER: usize = 25;
+const PER_CONNECTION_WITH_TAKEOVER: usize = 27;
