@@ -166,8 +166,7 @@ impl<R: Role> Bench<R> {
         let mut memory = [0; 131];
         let mut out = Output::new(&mut memory[..self.room]);
         let mut decoder = self.connection.decoder(&mut out, &self.limits);
-        let polled =
-            if chunks { self.inbox.poll_chunk(&mut decoder) } else { self.inbox.poll(&mut decoder) };
+        let polled = if chunks { self.inbox.poll_chunk(&mut decoder) } else { self.inbox.poll(&mut decoder) };
         self.out.extend_from_slice(out.written());
         self.room = self.least;
         let progress = match polled {
