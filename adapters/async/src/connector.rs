@@ -7,10 +7,12 @@ use crate::keys::SystemKeys;
 use crate::opening::{Agreed, OpenError, open};
 use crate::transport::{Transport, WriteTransport, within};
 use crate::websocket::WebSocket;
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
+use core::future::ready;
 use std::io;
 use tightwire::Client;
 use tightwire::handshake::client::Offer;
@@ -22,10 +24,15 @@ use tightwire::handshake::uri::{Uri, UriError};
 pub enum ConnectError {
     /// The URI is not one of a WebSocket.
     Uri(UriError),
-    /// The URI asks for TLS (`wss`): bring a TLS stream to [`Connector::open`].
-    Tls,
+    /// The URI asks for TLS (`wss`) and the connector has none: turn the feature of the adapter on, or bring a TLS
+    /// stream to [`Connector::open`].
+    NoTls,
     /// The host was not found or did not take the connection.
     Dial(io::Error),
+    /// The server's certificate is not to be trusted, or is for another name. The error of the TLS library is inside.
+    Certificate(io::Error),
+    /// TLS was not agreed on, or the transport failed before it was. The error of the TLS library may be inside.
+    Tls(io::Error),
     /// The operating system gives no random octets, which mask keys are made of (RFC 6455 10.3).
     Keys(io::Error),
     /// The opening handshake failed.
@@ -36,8 +43,10 @@ impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Uri(error) => error.fmt(f),
-            Self::Tls => f.write_str("wss needs a TLS stream: open the connection over one"),
+            Self::NoTls => f.write_str("wss needs TLS, which this connector does not have"),
             Self::Dial(error) => write!(f, "cannot connect: {error}"),
+            Self::Certificate(error) => write!(f, "the server's certificate is refused: {error}"),
+            Self::Tls(error) => write!(f, "no TLS connection: {error}"),
             Self::Keys(error) => write!(f, "no random octets: {error}"),
             Self::Open(error) => error.fmt(f),
         }
@@ -48,8 +57,10 @@ impl core::error::Error for ConnectError {
     fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
             Self::Uri(error) => Some(error),
-            Self::Tls => None,
-            Self::Dial(error) | Self::Keys(error) => Some(error),
+            Self::NoTls => None,
+            Self::Dial(error) | Self::Certificate(error) | Self::Tls(error) | Self::Keys(error) => {
+                Some(error)
+            }
             Self::Open(error) => Some(error),
         }
     }
@@ -65,6 +76,25 @@ pub trait Dial {
     /// # Errors
     /// The host was not found or did not take the connection.
     fn dial(&self, host: &str, port: u16) -> impl Future<Output = io::Result<Self::Transport>>;
+
+    /// Whether [`secure`](Self::secure) can do what it says. By default it cannot.
+    fn has_tls(&self) -> bool {
+        false
+    }
+
+    /// Begins TLS over `transport` with the server `host`: a name, or an address without brackets, which its
+    /// certificate must be for.
+    ///
+    /// # Errors
+    /// [`ConnectError::NoTls`], [`ConnectError::Certificate`] or [`ConnectError::Tls`].
+    fn secure(
+        &self,
+        transport: Self::Transport,
+        host: &str,
+    ) -> impl Future<Output = Result<Self::Transport, ConnectError>> {
+        let _ = (transport, host);
+        ready(Err(ConnectError::NoTls))
+    }
 }
 
 /// What a client asks for.
@@ -87,7 +117,14 @@ impl<D: Default> Connector<D> {
 }
 
 impl<D> Connector<D> {
-    /// Limits, timeouts and buffers. The timeout of the handshake covers dialling too.
+    /// Dials in another way, with other roots of trust for TLS, say.
+    #[must_use]
+    pub fn with_dialer(mut self, dialer: D) -> Self {
+        self.dialer = dialer;
+        self
+    }
+
+    /// Limits, timeouts and buffers. The timeout of the handshake covers dialling and TLS too.
     #[must_use]
     pub fn with_config(mut self, config: Arc<Config>) -> Self {
         self.config = Some(config);
@@ -115,28 +152,35 @@ impl<D> Connector<D> {
         self
     }
 
-    /// Dials the host of a `ws://` URI and opens a connection.
+    /// Dials the host of a `ws://` or `wss://` URI and opens a connection.
     ///
     /// Not cancel safe: a dropped future ends the attempt.
     ///
     /// # Errors
-    /// Every [`ConnectError`].
+    /// Every [`ConnectError`]; [`OpenError::Timeout`] if all of it together takes longer than the timeout of the
+    /// handshake.
     pub async fn connect(&self, uri: &str) -> Result<Opened<D::Transport>, ConnectError>
     where
         D: Dial,
     {
         let parsed = Uri::parse(uri).map_err(ConnectError::Uri)?;
-        if parsed.secure() {
-            return Err(ConnectError::Tls);
+        if parsed.secure() && !self.dialer.has_tls() {
+            return Err(ConnectError::NoTls);
         }
+        // In memory of its own, which a task does not keep: what TLS needs on the way is much.
+        let attempt = Box::pin(async {
+            let mut io = self.dialer.dial(parsed.host(), parsed.port()).await.map_err(ConnectError::Dial)?;
+            if parsed.secure() {
+                io = self.dialer.secure(io, parsed.host()).await?;
+            }
+            self.open(io, uri).await
+        });
         let timeout = self.config().timeouts.handshake;
-        let dial = self.dialer.dial(parsed.host(), parsed.port());
-        let io = within::<TimerOf<D>, _>(timeout, dial).await;
-        let io = io.unwrap_or_else(|| Err(io::ErrorKind::TimedOut.into())).map_err(ConnectError::Dial)?;
-        self.open(io, uri).await
+        within::<TimerOf<D>, _>(timeout, attempt).await.unwrap_or(Err(ConnectError::Open(OpenError::Timeout)))
     }
 
-    /// Opens a connection over a transport that is already there: one through TLS or a proxy, say.
+    /// Opens a connection over a transport that is already there: one through SOCKS or TLS of one's own, say. Of the
+    /// URI only what the request says is used.
     ///
     /// Not cancel safe: a dropped future ends the transport.
     ///

@@ -94,8 +94,9 @@
 //!
 //! # TLS, proxies, other streams
 //!
-//! Everything works over any stream of tokio's: a Unix socket, a tunnel through a proxy, TLS. A server hands the TLS
-//! stream to [`accept`]. A client dials by itself and opens the connection over that:
+//! With feature `rustls` a client connects to `wss://` URIs by itself; `Tcp::with_tls` takes roots of trust of your own.
+//! Everything works over any other stream of tokio's too: a Unix socket, a tunnel through SOCKS, TLS by another
+//! library. A client dials by itself then and opens the connection over that:
 //!
 //! ```
 //! # use tightwire_tokio::{ClientSocket, ConnectError, Connector, Io};
@@ -103,6 +104,22 @@
 //! # where S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin {
 //! let (socket, agreed) = Connector::new().open(Io(tls), "wss://example.org/chat").await?;
 //! # let _ = agreed; Ok(socket) }
+//! ```
+//!
+//! A server hands the TLS stream to [`accept`]. It ends a connection with `close_notify`. An end without one, where no
+//! Close frame came before it, is [`Error::Transport`], and abnormal.
+//!
+//! ```
+//! # #[cfg(feature = "rustls")] mod with_tls {
+//! use tightwire_tokio::tokio_rustls::TlsAcceptor;
+//! use tightwire_tokio::{OriginPolicy, accept};
+//!
+//! async fn serve(tcp: tokio::net::TcpStream, tls: TlsAcceptor) -> Result<(), Box<dyn std::error::Error>> {
+//!     let mut socket = accept(tls.accept(tcp).await?, &OriginPolicy::SameHost).await?;
+//!     socket.send("welcome").await?;
+//!     Ok(())
+//! }
+//! # }
 //! ```
 //!
 //! # hyper and axum
@@ -167,7 +184,10 @@
 mod accept;
 mod connect;
 mod listener;
+mod stream;
 mod timer;
+#[cfg(feature = "rustls")]
+mod tls;
 mod transport;
 #[cfg(feature = "hyper")]
 mod upgrade;
@@ -175,6 +195,7 @@ mod upgrade;
 pub use accept::{Incoming, accept, accept_with};
 pub use connect::{Connector, Tcp, connect};
 pub use listener::Listener;
+pub use stream::Stream;
 #[cfg(feature = "deflate")]
 pub use tightwire_async::compression;
 pub use tightwire_async::tightwire;
@@ -188,6 +209,10 @@ pub use tightwire_async::{
     Agreed, Answer, Closed, Config, ConnectError, Dial, MessageReader, MessageWriter, OwnedMessage,
     OwnedText, Pool, PreparedMessage, Rejected, Sender, SystemKeys, ticks,
 };
+#[cfg(feature = "rustls")]
+pub use tls::tls_config;
+#[cfg(feature = "rustls")]
+pub use tokio_rustls;
 pub use transport::Io;
 #[cfg(feature = "hyper")]
 pub use upgrade::{Opening, UpgradedSocket, upgrade};
@@ -196,7 +221,7 @@ pub use upgrade::{Opening, UpgradedSocket, upgrade};
 pub type WebSocket<S = tokio::net::TcpStream, R = Server> = tightwire_async::WebSocket<Io<S>, R>;
 
 /// The client's end of a connection over `S`.
-pub type ClientSocket<S = tokio::net::TcpStream> = WebSocket<S, Client<SystemKeys>>;
+pub type ClientSocket<S = Stream> = WebSocket<S, Client<SystemKeys>>;
 
 /// The receiving half of a split connection.
 pub type Reader<S = tokio::net::TcpStream, R = Server> = tightwire_async::Reader<Io<S>, R>;
