@@ -5,6 +5,8 @@
 use crate::config::Config;
 use crate::keys::SystemKeys;
 use crate::opening::{Agreed, OpenError, open};
+#[cfg(feature = "proxy")]
+use crate::proxy::{Proxy, ProxyError};
 use crate::transport::{Transport, WriteTransport, within};
 use crate::websocket::WebSocket;
 use alloc::boxed::Box;
@@ -33,6 +35,9 @@ pub enum ConnectError {
     Certificate(io::Error),
     /// TLS was not agreed on, or the transport failed before it was. The error of the TLS library may be inside.
     Tls(io::Error),
+    /// The proxy has no way to the server, or is none that can be used.
+    #[cfg(feature = "proxy")]
+    Proxy(ProxyError),
     /// The operating system gives no random octets, which mask keys are made of (RFC 6455 10.3).
     Keys(io::Error),
     /// The opening handshake failed.
@@ -47,6 +52,8 @@ impl fmt::Display for ConnectError {
             Self::Dial(error) => write!(f, "cannot connect: {error}"),
             Self::Certificate(error) => write!(f, "the server's certificate is refused: {error}"),
             Self::Tls(error) => write!(f, "no TLS connection: {error}"),
+            #[cfg(feature = "proxy")]
+            Self::Proxy(error) => error.fmt(f),
             Self::Keys(error) => write!(f, "no random octets: {error}"),
             Self::Open(error) => error.fmt(f),
         }
@@ -58,6 +65,8 @@ impl core::error::Error for ConnectError {
         match self {
             Self::Uri(error) => Some(error),
             Self::NoTls => None,
+            #[cfg(feature = "proxy")]
+            Self::Proxy(error) => Some(error),
             Self::Dial(error) | Self::Certificate(error) | Self::Tls(error) | Self::Keys(error) => {
                 Some(error)
             }
@@ -101,6 +110,8 @@ pub trait Dial {
 #[derive(Clone, Debug, Default)]
 pub struct Connector<D> {
     dialer: D,
+    #[cfg(feature = "proxy")]
+    proxy: Option<Proxy>,
     config: Option<Arc<Config>>,
     origin: Option<String>,
     protocols: Vec<String>,
@@ -124,7 +135,16 @@ impl<D> Connector<D> {
         self
     }
 
-    /// Limits, timeouts and buffers. The timeout of the handshake covers dialling and TLS too.
+    /// Goes through this proxy; `None` for none, which is the default. The environment is not asked unless the caller
+    /// does: [`Proxy::from_environment`].
+    #[cfg(feature = "proxy")]
+    #[must_use]
+    pub fn with_proxy(mut self, proxy: impl Into<Option<Proxy>>) -> Self {
+        self.proxy = proxy.into();
+        self
+    }
+
+    /// Limits, timeouts and buffers. The timeout of the handshake covers dialling, proxy and TLS too.
     #[must_use]
     pub fn with_config(mut self, config: Arc<Config>) -> Self {
         self.config = Some(config);
@@ -167,16 +187,29 @@ impl<D> Connector<D> {
         if parsed.secure() && !self.dialer.has_tls() {
             return Err(ConnectError::NoTls);
         }
-        // In memory of its own, which a task does not keep: what TLS needs on the way is much.
-        let attempt = Box::pin(async {
-            let mut io = self.dialer.dial(parsed.host(), parsed.port()).await.map_err(ConnectError::Dial)?;
+        let attempt = async {
+            let mut io = self.reach(parsed.host(), parsed.port()).await?;
             if parsed.secure() {
-                io = self.dialer.secure(io, parsed.host()).await?;
+                // In memory of its own, which a task does not keep: what TLS needs on the way is much.
+                io = Box::pin(self.dialer.secure(io, parsed.host())).await?;
             }
             self.open(io, uri).await
-        });
+        };
         let timeout = self.config().timeouts.handshake;
         within::<TimerOf<D>, _>(timeout, attempt).await.unwrap_or(Err(ConnectError::Open(OpenError::Timeout)))
+    }
+
+    /// Connects to a host, through the proxy if there is one.
+    async fn reach(&self, host: &str, port: u16) -> Result<D::Transport, ConnectError>
+    where
+        D: Dial,
+    {
+        #[cfg(feature = "proxy")]
+        if let Some(proxy) = &self.proxy {
+            let io = self.dialer.dial(proxy.host(), proxy.port()).await.map_err(ConnectError::Dial)?;
+            return Box::pin(proxy.tunnel(io, host, port, self.config())).await;
+        }
+        self.dialer.dial(host, port).await.map_err(ConnectError::Dial)
     }
 
     /// Opens a connection over a transport that is already there: one through SOCKS or TLS of one's own, say. Of the

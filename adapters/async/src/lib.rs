@@ -133,6 +133,8 @@ mod outgoing;
 mod owned;
 mod pool;
 mod prepared;
+#[cfg(feature = "proxy")]
+mod proxy;
 mod receiving;
 mod reply;
 mod sender;
@@ -156,6 +158,8 @@ pub use opening::{Accepted, Agreed, Incoming, OpenError, Opened, Rejected, accep
 pub use owned::{OwnedMessage, OwnedText};
 pub use pool::Pool;
 pub use prepared::PreparedMessage;
+#[cfg(feature = "proxy")]
+pub use proxy::{Proxy, ProxyError};
 pub use receiving::Closed;
 pub use reply::{Reply, Upgrading, reply};
 pub use sender::Sender;

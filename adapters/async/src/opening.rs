@@ -117,7 +117,7 @@ pub struct Agreed {
 }
 
 /// The most headers that are looked at, whatever the configuration says: their slots lie on the stack.
-const SLOTS: usize = 128;
+pub(crate) const SLOTS: usize = 128;
 const BODY_MAX: usize = 1024;
 /// A refused client that never stops sending is cut off after this many reads.
 const READS_AFTER_REFUSAL: usize = 1024;
@@ -373,15 +373,15 @@ impl Drop for Arrived {
 }
 
 /// A transport whose handshake is not done.
-struct Opening<T: WriteTransport> {
-    io: T,
+pub(crate) struct Opening<T: WriteTransport> {
+    pub(crate) io: T,
     arrived: Arrived,
     deadlines: Deadlines,
     timer: T::Timer,
 }
 
 impl<T: Transport> Opening<T> {
-    fn new(io: T, config: Arc<Config>) -> Self {
+    pub(crate) fn new(io: T, config: Arc<Config>) -> Self {
         Self {
             io,
             arrived: Arrived { inbox: Inbox::new(Box::default()), config },
@@ -423,6 +423,17 @@ impl<T: Transport> Opening<T> {
         }
     }
 
+    /// Reads up to the end of the head of a response, and gives it and what has come behind it.
+    #[cfg(feature = "proxy")]
+    pub(crate) async fn answer(&mut self) -> Result<(&[u8], &[u8]), OpenError<TransportError<T>>> {
+        let length = match self.head().await {
+            Ok(length) => length,
+            Err(HeadError::Malformed(error)) => return Err(OpenError::Answer(AnswerError::Head(error))),
+            Err(HeadError::Open(error)) => return Err(error),
+        };
+        Ok(self.arrived.inbox.unread().split_at_checked(length).unwrap_or_default())
+    }
+
     /// Reads more, holding no more memory while it waits than what has arrived needs.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, OpenError<TransportError<T>>>> {
         let pool = &self.arrived.config.pool;
@@ -462,7 +473,7 @@ impl<T: Transport> Opening<T> {
         }
     }
 
-    async fn write(&mut self, mut octets: &[u8]) -> Result<(), OpenError<TransportError<T>>> {
+    pub(crate) async fn write(&mut self, mut octets: &[u8]) -> Result<(), OpenError<TransportError<T>>> {
         poll_fn(|cx| {
             loop {
                 let polled = if octets.is_empty() {

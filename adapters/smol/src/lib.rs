@@ -162,6 +162,8 @@ pub use tightwire_async::{
     Agreed, Answer, Closed, Config, ConnectError, Dial, MessageReader, MessageWriter, OwnedMessage,
     OwnedText, Pool, PreparedMessage, Rejected, Sender, SystemKeys, ticks,
 };
+#[cfg(feature = "proxy")]
+pub use tightwire_async::{Proxy, ProxyError};
 pub use transport::Io;
 
 /// A connection over `S`, any stream of futures-io's; by default the server's end of a TCP stream.

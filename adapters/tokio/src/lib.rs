@@ -95,6 +95,8 @@
 //! # TLS, proxies, other streams
 //!
 //! With feature `rustls` a client connects to `wss://` URIs by itself; `Tcp::with_tls` takes roots of trust of your own.
+//! With feature `proxy`, `Connector::with_proxy` goes through an HTTP proxy, one that you name or that
+//! `Proxy::from_environment` finds.
 //! Everything works over any other stream of tokio's too: a Unix socket, a tunnel through SOCKS, TLS by another
 //! library. A client dials by itself then and opens the connection over that:
 //!
@@ -209,6 +211,8 @@ pub use tightwire_async::{
     Agreed, Answer, Closed, Config, ConnectError, Dial, MessageReader, MessageWriter, OwnedMessage,
     OwnedText, Pool, PreparedMessage, Rejected, Sender, SystemKeys, ticks,
 };
+#[cfg(feature = "proxy")]
+pub use tightwire_async::{Proxy, ProxyError};
 #[cfg(feature = "rustls")]
 pub use tls::tls_config;
 #[cfg(feature = "rustls")]
