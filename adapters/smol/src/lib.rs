@@ -97,7 +97,8 @@
 //! # TLS, proxies, other streams
 //!
 //! Everything works over any stream of futures-io's: a Unix socket, a tunnel through a proxy, TLS. A server hands the TLS
-//! stream to [`accept`]. A client dials by itself and opens the connection over that:
+//! stream to [`accept`]. With feature `proxy`, `Connector::with_proxy` goes through an HTTP proxy. For anything else a client
+//! dials by itself and opens the connection over that:
 //!
 //! ```
 //! # use tightwire_smol::{ClientSocket, ConnectError, Connector, Io};
