@@ -103,6 +103,7 @@ fn what_compressed_connections_hold() {
     }
     a_message_that_stops_in_the_middle();
     a_message_of_many_mebibytes_is_streamed_in_constant_memory();
+    a_bomb_takes_no_more_than_the_limit_allows();
     warm_pools_allocate_nothing();
 }
 
@@ -155,6 +156,24 @@ fn a_message_of_many_mebibytes_is_streamed_in_constant_memory() {
         assert!(peak < 400_000, "{peak}");
         drop(writer);
     }
+}
+
+fn a_bomb_takes_no_more_than_the_limit_allows() {
+    let limit = 1 << 20;
+    let bomb = compressed(&"a".repeat(3 * limit));
+    assert!(bomb.len() < limit / 50);
+    let effort = Effort::DEFAULT.with_threshold(0);
+    let config = untimed().with_limits(Limits::DEFAULT.with_message(limit as u64)).with_effort(effort);
+    let (mut socket, wire) = server_on(&Arc::new(config), Some(agreed(15, false)));
+    wire.put(&bomb);
+    let region = Region::new(ALLOCATOR);
+    assert!(block_on(socket.recv()).is_err());
+    // Not what was held at one time but all that was ever taken: the buffer that holds the limit, those that it grew
+    // through, which are quarters, and the codec.
+    let taken = region.change().bytes_allocated;
+    assert!(taken < limit + limit / 4 + limit / 8, "{taken} octets");
+    // RFC 6455 7.4.1: 1009, a message that is too big to process
+    assert!(wire.take().starts_with(&[0x88, 2, 0x03, 0xF1]));
 }
 
 /// With pools that keep something.

@@ -76,14 +76,7 @@ impl Packed {
     }
 
     pub(crate) fn open_at(address: SocketAddr, policy: Policy, path: &str) -> Self {
-        let mut peer = Peer::connect(address);
-        let offer = format!("\r\nSec-WebSocket-Extensions: {}\r\n\r\n", policy.offer());
-        peer.write(REQUEST.replace("/chat", path).replace("\r\n\r\n", &offer).as_bytes());
-        let head = peer.head();
-        assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
-        let name = "Sec-WebSocket-Extensions: ";
-        let values = head.lines().filter_map(|line| line.strip_prefix(name));
-        let agreed = policy.verify(values).unwrap();
+        let (peer, agreed) = offering(address, policy, path);
         let none = Terms::new(WindowBits::MAX, false);
         let codec = Codec::new(agreed.map_or(none, |it| it.client), agreed.map_or(none, |it| it.server));
         Self { peer, agreed, codec }
@@ -113,6 +106,18 @@ impl Packed {
         let message = if first & 0x40 == 0 { payload } else { self.codec.inflate(&payload) };
         (first | 0x80, length, message)
     }
+}
+
+/// An open connection on which compression was offered, without a codec; and what was agreed on.
+pub(crate) fn offering(address: SocketAddr, policy: Policy, path: &str) -> (Peer, Option<Agreement>) {
+    let mut peer = Peer::connect(address);
+    let offer = format!("\r\nSec-WebSocket-Extensions: {}\r\n\r\n", policy.offer());
+    peer.write(REQUEST.replace("/chat", path).replace("\r\n\r\n", &offer).as_bytes());
+    let head = peer.head();
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+    let name = "Sec-WebSocket-Extensions: ";
+    let values = head.lines().filter_map(|line| line.strip_prefix(name));
+    (peer, policy.verify(values).unwrap())
 }
 
 /// Text that compresses as JSON does.
