@@ -15,6 +15,7 @@ use std::io::{Read, Write};
 use std::sync::mpsc;
 use support::{Bench, Peer, frame};
 use tightwire_epoll::compression::Policy;
+use tightwire_epoll::tightwire::deadline::Timeouts;
 use tightwire_epoll::tightwire::handshake::OriginPolicy;
 use tightwire_epoll::tightwire::handshake::server::Acceptance;
 use tightwire_epoll::tightwire::{Limits, Message};
@@ -30,7 +31,10 @@ fn allocated() -> i64 {
 }
 
 fn allowing(takeover: bool) -> Config {
-    Config::default().with_compression(Policy::DEFAULT.with_takeover(takeover, takeover))
+    // Without Pings.
+    Config::default()
+        .with_timeouts(Timeouts::NONE)
+        .with_compression(Policy::DEFAULT.with_takeover(takeover, takeover))
 }
 
 /// One test, because the allocator counts for all of them.
@@ -143,14 +147,14 @@ fn held(config: Config, wanted: Policy) -> [i64; 2] {
     let drop_windows = move |reactor: &mut Reactor<()>| done.send(reactor.drop_windows()).unwrap();
     server.senders()[0].run(drop_windows).unwrap();
     let dropped = dropped.recv().unwrap();
-    let octets = (dropped / (COUNT + 1)) as i64;
-    // The pool keeps them for a while, and for good a list with their places.
-    while each() > all - octets + 50 {
+    // They are the pool's again, which gives what nobody needs back to the allocator within seconds. As many octets
+    // of what was received stay.
+    while server.stats().buffer_octets != dropped as u64 {
         first.peer.sync();
-        std::thread::sleep(std::time::Duration::from_millis(5));
     }
-    peers.iter_mut().for_each(&mut echo);
-    [all, octets]
+    // Who has lost one goes on.
+    peers.iter_mut().take(3).for_each(&mut echo);
+    [all, (dropped / (COUNT + 1)) as i64]
 }
 
 fn an_idle_connection_holds_what_its_terms_say() {
@@ -165,7 +169,7 @@ fn an_idle_connection_holds_what_its_terms_say() {
         // A window each way, and what says where they are. That of what was sent can be dropped.
         let rest = all - plain[0] - 2 * window;
         println!("takeover, windows of 2^{bits} octets: {all} octets each, {rest} beside the windows");
-        assert!((0..=400).contains(&rest), "{all}");
+        assert!((0..=512).contains(&rest), "{all}");
         assert_eq!(dropped, window);
     }
 }
@@ -188,7 +192,8 @@ fn a_bomb_takes_no_more_than_the_limit_allows() {
         // Not what was held at one time but all that was ever taken: the memory that holds the limit, those that it
         // grew through, which are halves, and the codec of the thread.
         let taken = region.change().bytes_allocated;
-        assert!(taken < 2 * limit, "{taken} octets");
+        assert!(taken < 2 * limit + (64 << 10), "{taken} octets");
+        drop(client);
         assert_eq!(bench.until(|stats| stats.open == 2).buffers, 0);
     }
 }
