@@ -10,6 +10,7 @@ use crate::pool::Buffer;
 use crate::reactor::HEADROOM;
 use crate::slab::Token;
 use crate::socket::{self, Got};
+use tightwire::frame::CONTROL_FRAME_MAX;
 use tightwire::{Chunk, CloseCode, Event, Kind, Output, Step};
 
 /// The least buffer for a message that is longer.
@@ -118,6 +119,10 @@ impl<H: Handler> Engine<H> {
     /// One read into the buffer of an unfinished message; what is beyond its frame goes to the shared input.
     fn read_part(&mut self, token: Token, input: &mut [u8]) -> (Got, usize) {
         let reactor = &mut self.reactor;
+        if reactor.out.len() - reactor.out_len < CONTROL_FRAME_MAX {
+            // What is read must not wait for room for the answer to a fault in it.
+            reactor.flush(token);
+        }
         let Some(entry) = reactor.slab.get_mut(token) else { return (Got::Nothing, 0) };
         let Some(extra) = reactor.extras.get(entry.extra) else { return (Got::Nothing, 0) };
         let Some(peer) = extra.peer.as_mut() else { return (Got::Nothing, 0) };

@@ -4,11 +4,11 @@ mod support;
 
 use std::sync::{Arc, Barrier, mpsc};
 use std::time::Duration;
-use support::{Peer, REQUEST};
+use support::{Peer, REQUEST, frame};
 use tightwire_epoll::tightwire::handshake::OriginPolicy;
 use tightwire_epoll::tightwire::handshake::client::Offer;
 use tightwire_epoll::tightwire::handshake::server::Acceptance;
-use tightwire_epoll::tightwire::{CloseCode, Kind, Message};
+use tightwire_epoll::tightwire::{CloseCode, Kind, Message, Timeouts};
 use tightwire_epoll::{
     Answer, Builder, Closed, Config, Conn, ConnectError, Handler, Opening, Server, Token, WhenFull,
 };
@@ -199,4 +199,49 @@ fn a_shutdown_ends_though_the_handler_connects_again() {
     std::thread::spawn(move || ended.send(callers.shutdown(Duration::from_millis(100))));
     assert_eq!(tells.recv(), Ok("refused"));
     assert_eq!(end.recv().unwrap().connections, 1);
+}
+
+/// Leaves no room for a Close frame behind what it sends.
+struct Filler(Arc<Barrier>);
+
+impl Handler for Filler {
+    type Session = ();
+
+    fn handshake(&mut self, opening: Opening<'_, ()>) -> Answer {
+        opening.accept(&OriginPolicy::Any, &Acceptance::default())
+    }
+
+    fn message(&mut self, conn: &mut Conn<'_, ()>, message: Message<'_>) {
+        match message.len() {
+            0 => {
+                self.0.wait();
+                self.0.wait();
+            }
+            1 => drop(conn.send(&LARGE[..1017]).unwrap()),
+            _ => {}
+        }
+    }
+}
+
+// RFC 6455 8.1: at once, though the output is full
+#[test]
+fn bad_text_behind_full_output_is_answered_at_once() {
+    let mut config = Config::default();
+    (config.read_buffer, config.output_buffer) = (1024, 1024);
+    // Nothing but the fault itself is to end it.
+    config.timeouts = Timeouts::NONE;
+    let barrier = Arc::new(Barrier::new(2));
+    let given = barrier.clone();
+    let builder = Builder::new().config(config).threads(1).listen("127.0.0.1:0".parse().unwrap());
+    let server = builder.start(move |_| Filler(given.clone())).unwrap();
+    let mut peer = Peer::open(server.addresses()[0]);
+    peer.send(0x82, b"");
+    barrier.wait();
+    // All of it is there before any of it is read.
+    let mut text = vec![b't'; 3000];
+    text[2500] = 0xFF;
+    peer.write(&[frame(0x82, &[7; 3000]), frame(0x82, b"!"), frame(0x81, &text)].concat());
+    barrier.wait();
+    assert_eq!(peer.frame(), Some((0x82, LARGE[..1017].to_vec())));
+    assert_eq!(peer.frame(), Some((0x88, 1007_u16.to_be_bytes().to_vec())));
 }
