@@ -6,6 +6,7 @@
 
 use crate::config::Config;
 use crate::error::Error;
+use crate::event::Event;
 use crate::lock::Lock;
 use crate::receiving::{Closed, Link, Receiving, Want};
 use crate::sender::{Control as ControlFrame, Hand, Outlet, Transmit};
@@ -79,6 +80,16 @@ impl<T: SplitTransport, R: Role> Reader<T, R> {
         Ok(self.message())
     }
 
+    /// Receives the next message, Ping or Pong: see [`WebSocket::recv_event`]. Cancel safe, as
+    /// [`recv`](Self::recv).
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn recv_event(&mut self) -> Result<Option<Event<'_>>, Error<TransportError<T>>> {
+        let progress = poll_fn(|cx| self.poll_progress(cx, Want::Events)).await?;
+        Ok(progress.and_then(|progress| Event::of(&self.receiving, progress)))
+    }
+
     /// The poll behind [`recv`](Self::recv): see [`WebSocket::poll_recv`].
     ///
     /// # Errors
@@ -144,13 +155,14 @@ impl<T: SplitTransport, R: Role> Reader<T, R> {
         Err((Self { receiving, io, timer, shared }, writer))
     }
 
-    pub(crate) fn poll_chunk(
+    pub(crate) fn poll_progress(
         &mut self,
         cx: &mut Context<'_>,
+        want: Want,
     ) -> Poll<Result<Option<Progress>, Error<TransportError<T>>>> {
         let Self { receiving, io, timer, shared } = self;
         let shared = &**shared;
-        receiving.poll_progress(cx, &shared.config, &mut ReadSide { io, shared }, timer, Want::Chunks, None)
+        receiving.poll_progress(cx, &shared.config, &mut ReadSide { io, shared }, timer, want, None)
     }
 }
 

@@ -122,6 +122,7 @@ mod config;
 #[cfg(feature = "std")]
 mod connector;
 mod error;
+mod event;
 mod halves;
 #[cfg(feature = "std")]
 mod keys;
@@ -149,6 +150,7 @@ pub use config::{Config, ticks};
 #[cfg(feature = "std")]
 pub use connector::{ConnectError, Connector, Dial};
 pub use error::Error;
+pub use event::Event;
 pub use halves::{Control, Reader, Writer};
 #[cfg(feature = "std")]
 pub use keys::SystemKeys;

@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::halves::{Reader, Writer};
+use crate::receiving::Want;
 use crate::sender::Outlet;
 use crate::sending::{READER_TIMER, Sending, WRITER_TIMER};
 use crate::transport::{SplitTransport, Transport};
@@ -258,7 +259,7 @@ where
                 ready!(sending.poll_timed(cx, config, (timer, READER_TIMER), Sending::poll_write_out))?;
                 sending.start_close(config, Some(NORMAL))?;
             }
-            while ready!(this.poll_chunk(cx))?.is_some() {}
+            while ready!(this.poll_progress(cx, Want::Chunks))?.is_some() {}
             Poll::Ready(Ok(()))
         })
     }

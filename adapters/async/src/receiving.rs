@@ -128,6 +128,8 @@ enum Owed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Want {
     Messages,
+    /// Messages, and the Pings and Pongs between them and between their frames.
+    Events,
     Chunks,
 }
 
@@ -231,7 +233,7 @@ impl<R: Role> Receiving<R> {
         want: Want,
         mut first: Option<Result<Progress, Violation>>,
     ) -> Poll<Result<Option<Progress>, LinkError<L, R>>> {
-        if want == Want::Messages {
+        if want != Want::Chunks {
             // The end of a message whose beginning went out in chunks is no message.
             self.discard();
         }
@@ -245,14 +247,20 @@ impl<R: Role> Receiving<R> {
                 Phase::Ended(outcome) => return Poll::Ready(outcome.result()),
             }
             if self.owed != Owed::Nothing {
-                if self.reply(cx, config, link) {
-                    continue;
+                let ping = self.owed == Owed::Pong;
+                if !self.reply(cx, config, link) {
+                    // The peer does not take our output, so it is not read from either.
+                    match link.sending(cx, |sending, cx| sending.poll_write_out(cx, config)) {
+                        Poll::Ready(Ok(())) if self.reply(cx, config, link) => {}
+                        Poll::Ready(Err(_)) => continue,
+                        _ => {
+                            ready!(self.poll_time(cx, config, link, timer));
+                            continue;
+                        }
+                    }
                 }
-                // The peer does not take our output, so it is not read from either.
-                match link.sending(cx, |sending, cx| sending.poll_write_out(cx, config)) {
-                    Poll::Ready(Ok(())) if self.reply(cx, config, link) => {}
-                    Poll::Ready(Err(_)) => {}
-                    _ => ready!(self.poll_time(cx, config, link, timer)),
+                if ping && want == Want::Events {
+                    return Poll::Ready(Ok(Some(Progress::Ping)));
                 }
                 continue;
             }
@@ -265,7 +273,7 @@ impl<R: Role> Receiving<R> {
             let progress = first.take().unwrap_or_else(|| {
                 let mut decoder = self.inbound.decoder(&config.limits);
                 match want {
-                    Want::Messages if !self.discard => self.inbox.poll(&mut decoder),
+                    Want::Messages | Want::Events if !self.discard => self.inbox.poll(&mut decoder),
                     _ => self.inbox.poll_chunk(&mut decoder),
                 }
             });
@@ -297,6 +305,9 @@ impl<R: Role> Receiving<R> {
                     let now = <LinkTimer<L, R>>::now();
                     let payload = self.inbox.control();
                     link.sending(cx, |sending, _| sending.pong(payload, now));
+                    if want == Want::Events {
+                        return Poll::Ready(Ok(Some(Progress::Pong)));
+                    }
                 }
                 Ok(Progress::NeedInput | Progress::NeedOutput(_)) if self.reads == READS_AT_ONCE => {
                     self.reads = 0;

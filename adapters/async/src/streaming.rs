@@ -3,6 +3,7 @@
 use crate::config::Config;
 use crate::error::Error;
 use crate::halves::{Reader, WriteSide, Writer};
+use crate::receiving::Want;
 use crate::sender::{Hand, Whole};
 use crate::sending::SendSide;
 use crate::transport::{SplitTransport, Transport, WriteTransport};
@@ -41,7 +42,7 @@ impl<T: Transport, R: Role> sealed::Chunks for WebSocket<T, R> {
     type Error = TransportError<T>;
 
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Progress>, Error<Self::Error>>> {
-        Self::poll_chunk(self, cx)
+        self.poll_progress(cx, Want::Chunks)
     }
 
     fn chunk(&self) -> &[u8] {
@@ -57,7 +58,7 @@ impl<T: SplitTransport, R: Role> sealed::Chunks for Reader<T, R> {
     type Error = TransportError<T>;
 
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Progress>, Error<Self::Error>>> {
-        Self::poll_chunk(self, cx)
+        self.poll_progress(cx, Want::Chunks)
     }
 
     fn chunk(&self) -> &[u8] {

@@ -2,6 +2,7 @@
 
 use crate::config::{Config, tick};
 use crate::error::Error;
+use crate::event::Event;
 use crate::receiving::{Closed, Link, Receiving, Want};
 use crate::sender::{Control, Hand, Outlet, Sender, Whole};
 use crate::sending::Sending;
@@ -65,6 +66,18 @@ impl<T: Transport, R: Role> WebSocket<T, R> {
         Ok(self.receiving.message())
     }
 
+    /// As [`recv`](Self::recv), and gives Pings and Pongs, too, as they come, those between the fragments of a
+    /// message before the message. Nothing has to be done about them.
+    ///
+    /// Cancel safe, as [`recv`](Self::recv).
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv).
+    pub async fn recv_event(&mut self) -> Result<Option<Event<'_>>, Error<TransportError<T>>> {
+        let progress = poll_fn(|cx| self.poll_progress(cx, Want::Events)).await?;
+        Ok(progress.and_then(|progress| Event::of(&self.receiving, progress)))
+    }
+
     /// As [`recv`](Self::recv), and lends the sending side beside the message, so that it can be answered or
     /// sent back without a copy.
     ///
@@ -108,12 +121,13 @@ impl<T: Transport, R: Role> WebSocket<T, R> {
         self.receiving.message()
     }
 
-    pub(crate) fn poll_chunk(
+    pub(crate) fn poll_progress(
         &mut self,
         cx: &mut Context<'_>,
+        want: Want,
     ) -> Poll<Result<Option<Progress>, Error<TransportError<T>>>> {
         let Self { receiving, outlet: Outlet { sending, timer, config }, .. } = self;
-        receiving.poll_progress(cx, config, &mut Whole { sending }, timer, Want::Chunks, None)
+        receiving.poll_progress(cx, config, &mut Whole { sending }, timer, want, None)
     }
 
     /// Queues a message without writing it yet: it leaves with the next [`flush`](Self::flush), or when
@@ -203,7 +217,7 @@ impl<T: Transport, R: Role> WebSocket<T, R> {
             self.start_close(code, reason).await?;
         }
         poll_fn(|cx| {
-            while ready!(self.poll_chunk(cx))?.is_some() {}
+            while ready!(self.poll_progress(cx, Want::Chunks))?.is_some() {}
             Poll::Ready(Ok(()))
         })
         .await

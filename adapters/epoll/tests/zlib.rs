@@ -15,7 +15,7 @@ use tightwire_epoll::{Answer, Builder, Config, Conn, Handler, Opening};
 
 /// Our levels, and those of zlib that stand for them.
 const LEVELS: [(Level, i32); 4] =
-    [(Level::Fastest, 1), (Level::Fast, 3), (Level::Balanced, 6), (Level::Best, 9)];
+    [(Level::Fastest, 1), (Level::Fast, 2), (Level::Balanced, 6), (Level::Best, 9)];
 
 fn zlib(level: Level, bits: u8, takeover: bool) -> Config {
     let effort = Effort::DEFAULT.with_threshold(0).with_level(level);

@@ -160,7 +160,7 @@ pub use tightwire_async::tightwire::{
     Violation,
 };
 pub use tightwire_async::{
-    Agreed, Answer, Closed, Config, ConnectError, Dial, MessageReader, MessageWriter, OwnedMessage,
+    Agreed, Answer, Closed, Config, ConnectError, Dial, Event, MessageReader, MessageWriter, OwnedMessage,
     OwnedText, Pool, PreparedMessage, Rejected, Sender, SystemKeys, ticks,
 };
 #[cfg(feature = "proxy")]

@@ -2,8 +2,8 @@
 //! [--deflate]`.
 //!
 //! Each line of the standard input is sent as a text message; what arrives is printed, with control characters
-//! escaped so that a peer cannot speak to the terminal. Pings are answered without a word: the library gives an
-//! application messages only. The end of the input closes the connection.
+//! escaped so that a peer cannot speak to the terminal. Pings are answered without a word: `recv` gives
+//! messages only, `recv_event` would show them. The end of the input closes the connection.
 
 use std::error::Error;
 use std::fmt::Write as _;

@@ -200,7 +200,7 @@ fn options(level: Level, terms: Terms) -> Options {
 const fn zlib_level(level: Level) -> u8 {
     match level {
         Level::Fastest => 1,
-        Level::Fast => 3,
+        Level::Fast => 2,
         Level::Best => 9,
         _ => 6,
     }

@@ -6,6 +6,7 @@ mod common;
 mod cancel;
 mod closing;
 mod deadlines;
+mod events;
 mod exchange;
 mod halves;
 mod streaming;

@@ -13,7 +13,7 @@ use std::thread;
 
 /// Our levels, and those of zlib that stand for them.
 const LEVELS: [(Level, i32); 4] =
-    [(Level::Fastest, 1), (Level::Fast, 3), (Level::Balanced, 6), (Level::Best, 9)];
+    [(Level::Fastest, 1), (Level::Fast, 2), (Level::Balanced, 6), (Level::Best, 9)];
 
 /// What a sender cuts off the end of a message. RFC 7692 7.2.1.
 const TAIL: [u8; 4] = [0x00, 0x00, 0xFF, 0xFF];

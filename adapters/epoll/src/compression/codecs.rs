@@ -194,7 +194,7 @@ impl Deflation {
 fn zlib(level: Level, terms: Terms) -> Option<ZlibDeflater> {
     let level = match level {
         Level::Fastest => 1,
-        Level::Fast => 3,
+        Level::Fast => 2,
         Level::Balanced => 6,
         _ => 9,
     };
