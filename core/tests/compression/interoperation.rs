@@ -271,7 +271,7 @@ fn a_client(agreement: Agreement) -> Connection<Client<Keys>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
 
     // RFC 7692 6.1, 6.2, 7.1: whoever the peer is
     #[test]

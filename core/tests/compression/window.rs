@@ -6,8 +6,9 @@ use crate::peer::{Library, Writer, frames};
 use tightwire::deflate::{Agreement, Terms, WindowBits};
 use tightwire::{Role, Violation};
 
-/// What begins with a mark of forty octets and has `distance` of them, and the mark. None of the mark's octets stands
-/// anywhere else, and the others take six bits, so that no peer would rather store them.
+/// What begins with a mark of forty octets and has `distance` of them; and the mark again, with more behind it, so
+/// that the fast loop meets it. None of the mark's octets stands anywhere else, and those in front of it take six
+/// bits, so that no peer would rather store them.
 fn twice(distance: usize) -> (Vec<u8>, Vec<u8>) {
     let mark: Vec<u8> = (100..140).collect();
     let mut state = 7u32;
@@ -15,15 +16,22 @@ fn twice(distance: usize) -> (Vec<u8>, Vec<u8>) {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         (state >> 26) as u8
     });
-    (mark.iter().copied().chain(noise).take(distance).collect(), mark)
+    let front = mark.iter().copied().chain(noise).take(distance).collect();
+    (front, mark.into_iter().chain(150..250).collect())
 }
 
-/// What a peer with the largest window and with takeover sends, whatever was agreed on, through a whole connection.
-fn receive<R: Role>(end: &mut End<R>, library: Library, messages: &[Vec<u8>], cuts: &[usize]) {
+/// What a peer with the largest window and with takeover sends, whatever was agreed on, through a whole connection:
+/// in frames of these sizes and the wire in these cuts.
+fn receive<R: Role>(
+    end: &mut End<R>,
+    library: Library,
+    messages: &[Vec<u8>],
+    (sizes, cuts): (&[usize], &[usize]),
+) {
     let mut writer = Writer::new(library, 9, Terms::new(WindowBits::MAX, true));
     for message in messages {
         let key = (!R::IS_CLIENT).then_some([1, 2, 3, 4]);
-        let (wire, _) = frames(key, (2, true), &writer.message(message), &[30, 1, 100]);
+        let (wire, _) = frames(key, (2, true), &writer.message(message), sizes);
         let mut rest = &wire[..];
         for &cut in cuts.iter().cycle() {
             let (front, back) = rest.split_at(cut.min(rest.len()));
@@ -52,14 +60,17 @@ fn judge<R: Role>(new: impl Fn(Agreement) -> End<R>) {
         for bits in 8..=14u8 {
             let size = 1usize << bits;
             for (distance, fits) in [(size, true), (size + 1, false)] {
-                let (front, mark) = twice(distance);
-                let whole = [&front[..], &mark].concat();
-                for (takeover, cuts, room) in [(false, &[1 << 20][..], 70_000), (true, &[9, 1000], 77)] {
+                let (front, back) = twice(distance);
+                let whole = [&front[..], &back].concat();
+                // In one frame and in one piece, so that all of it is inflated at once; and in many
+                for (takeover, sizes, cuts, room) in
+                    [(false, &[][..], &[1 << 20][..], 70_000), (true, &[30, 1, 100], &[9, 1000], 77)]
+                {
                     // Within one message, and from one message into the one before
-                    for messages in [vec![whole.clone()], vec![front.clone(), mark.clone()]] {
+                    for messages in [vec![whole.clone()], vec![front.clone(), back.clone()]] {
                         let allowed = fits && (takeover || messages.len() == 1);
                         let mut end = new(agreement(bits, takeover)).with_room(room);
-                        receive(&mut end, library, &messages, cuts);
+                        receive(&mut end, library, &messages, (sizes, cuts));
                         let what = format!("{library:?} {bits} {distance} {takeover} {}", messages.len());
                         let (octets, ended) = data(&end.seen);
                         if allowed {
