@@ -4,6 +4,7 @@
 //! belong to a thread, or to a few connections. It knows nothing of frames or limits.
 
 use super::codec::{Coded, Compress, Decompress, Flush, MemoryTooSmall, Status};
+use super::effort::Level;
 use super::history::History;
 use super::terms::{Terms, WindowBits};
 use crate::error::Violation;
@@ -54,6 +55,17 @@ impl ZlibDeflater {
             unflushed: false,
             flushed: false,
         })
+    }
+
+    /// A deflater that tries about as hard as ours does at `level`: see [`new`](Self::new).
+    pub fn like(level: Level, terms: Terms) -> Option<Self> {
+        let level = match level {
+            Level::Fastest => 1,
+            Level::Fast => 2,
+            Level::Balanced => 6,
+            Level::Best => 9,
+        };
+        Self::new(level, terms)
     }
 
     /// Forgets all that messages could refer to, and the message that has begun: fit for another connection.

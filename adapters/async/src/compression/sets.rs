@@ -118,7 +118,7 @@ impl DeflateSet {
     pub(super) fn new(backend: Backend, level: Level, terms: Terms) -> Self {
         #[cfg(feature = "zlib-rs")]
         if backend == Backend::Zlib
-            && let Some(deflater) = ZlibDeflater::new(zlib_level(level), terms)
+            && let Some(deflater) = ZlibDeflater::like(level, terms)
         {
             return Self { deflater: AnyDeflater::Zlib(Box::new(deflater)), terms, level };
         }
@@ -194,14 +194,4 @@ impl DeflateSet {
 
 fn options(level: Level, terms: Terms) -> Options {
     Options::new(level, if terms.takeover() { terms.window() } else { WindowBits::MAX })
-}
-
-#[cfg(feature = "zlib-rs")]
-const fn zlib_level(level: Level) -> u8 {
-    match level {
-        Level::Fastest => 1,
-        Level::Fast => 2,
-        Level::Best => 9,
-        _ => 6,
-    }
 }

@@ -147,7 +147,7 @@ impl Deflation {
         let codec = match backend {
             Backend::Own => own(),
             #[cfg(feature = "zlib-rs")]
-            Backend::Zlib => zlib(options.level(), terms).map_or_else(own, DeflateCodec::Zlib),
+            Backend::Zlib => ZlibDeflater::like(options.level(), terms).map_or_else(own, DeflateCodec::Zlib),
         };
         Self { codec, options, terms, window: Window::default() }
     }
@@ -187,18 +187,6 @@ impl Deflation {
             DeflateCodec::Zlib(zlib) => zlib.take_back(),
         }
     }
-}
-
-/// A zlib-rs deflater that tries about as hard.
-#[cfg(feature = "zlib-rs")]
-fn zlib(level: Level, terms: Terms) -> Option<ZlibDeflater> {
-    let level = match level {
-        Level::Fastest => 1,
-        Level::Fast => 2,
-        Level::Balanced => 6,
-        _ => 9,
-    };
-    ZlibDeflater::new(level, terms)
 }
 
 /// What a thread has of compression.
