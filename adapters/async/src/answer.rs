@@ -53,6 +53,7 @@ impl Answer {
         self.body = body.into();
         self
     }
+
     pub(crate) fn headers(&self) -> Vec<(&str, &str)> {
         self.headers.iter().map(|(name, value)| (&**name, &**value)).collect()
     }

@@ -104,11 +104,12 @@
 //! | `std` | locks of the standard library, SIMD validation of text, mask keys from the operating system ([`SystemKeys`]), [`Connector`], [`listen`] |
 //! | `deflate` | permessage-deflate (RFC 7692): [`mod@compression`] |
 //! | `zlib-rs` | the codec of that crate as another [`Backend`](compression::Backend) |
+//! | `proxy` | [`Connector::with_proxy`]: a way through an HTTP proxy ([`Proxy`]); it turns `std` on |
 //! | `tokio-io`, `futures-io` | `AsyncRead` and `AsyncWrite` of either for [`MessageReader`] and [`MessageWriter`] |
 #![no_std]
 #![forbid(unsafe_code)]
 // Without features some links lead nowhere.
-#![cfg_attr(not(all(feature = "std", feature = "deflate")), allow(rustdoc::broken_intra_doc_links))]
+#![cfg_attr(not(all(feature = "deflate", feature = "proxy")), allow(rustdoc::broken_intra_doc_links))]
 
 extern crate alloc;
 #[cfg(any(feature = "std", test))]

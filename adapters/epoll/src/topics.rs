@@ -8,7 +8,7 @@ use crate::conn::Conn;
 use crate::entry::Flags;
 use crate::mailbox::{Letter, Owned};
 use crate::reactor::Reactor;
-use crate::sending::has_waiting;
+use crate::sending::{has_waiting, is_sendable};
 use crate::slab::Token;
 use crate::socket::{self, Put};
 use std::collections::HashMap;
@@ -301,8 +301,7 @@ impl<S> Reactor<S> {
             self.flush(token);
         }
         let Some(entry) = self.slab.get_mut(token) else { return };
-        let over = Flags::LINGERING.or(Flags::DOOMED);
-        if entry.flags.has(over) {
+        if !is_sendable(entry) {
             return;
         }
         match entry.may_begin(&self.extras) {
