@@ -110,14 +110,20 @@ fn an_answer_to_a_handshake_survives_the_end_of_another_connection() {
     assert!(third.head().starts_with("HTTP/1.1 101 "));
 }
 
-#[test]
-fn what_waits_for_the_end_of_a_turn_is_no_reason_to_refuse() {
+/// A street where whoever is refused a publication is closed. The first has had the one of the second's coming.
+fn strict_street() -> (Server<Street>, Peer, Peer) {
     let mut config = Config::default();
     config.when_full = WhenFull::Close;
     let (server, _) = street(config);
     let mut first = Peer::open(server.addresses()[0]);
-    let mut second = Peer::open(server.addresses()[0]);
+    let second = Peer::open(server.addresses()[0]);
     assert_eq!(first.frame().unwrap(), (0x82, LARGE.to_vec()));
+    (server, first, second)
+}
+
+#[test]
+fn what_waits_for_the_end_of_a_turn_is_no_reason_to_refuse() {
+    let (server, mut first, mut second) = strict_street();
     second.text("send");
     assert_eq!(second.frame(), Some((0x81, b"done".to_vec())));
     for _ in 0..2 {
@@ -130,12 +136,7 @@ fn what_waits_for_the_end_of_a_turn_is_no_reason_to_refuse() {
 // RFC 6455 5.4: messages are not interleaved
 #[test]
 fn a_publication_inside_a_message_in_fragments_closes_nothing() {
-    let mut config = Config::default();
-    config.when_full = WhenFull::Close;
-    let (server, _) = street(config);
-    let mut first = Peer::open(server.addresses()[0]);
-    let mut second = Peer::open(server.addresses()[0]);
-    assert_eq!(first.frame().unwrap(), (0x82, LARGE.to_vec()));
+    let (server, mut first, mut second) = strict_street();
     second.text("fragments");
     for expected in [(0x01, "one"), (0x80, "two"), (0x81, "two")] {
         assert_eq!(first.frame(), Some((expected.0, expected.1.as_bytes().to_vec())));

@@ -59,18 +59,25 @@ fn drop_at_every_poll(mut step: impl FnMut(usize) -> bool) {
     panic!("there is no progress");
 }
 
-#[test]
-fn receiving_and_its_replies() {
+/// A text "one", a large message in fragments, Pings among them and a Close frame: the large message, all of the
+/// input and the replies to it.
+fn conversation(close: &[u8]) -> (Vec<u8>, Vec<u8>, Vec<u8>) {
     let large: Vec<u8> = (0..=255).cycle().take(900).collect();
-    let wire = [
+    let input = [
         frame(false, 0x81, b"one"),
         frame(false, 0x89, b"ping"),
         frame(false, 0x02, &large[..700]),
         frame(false, 0x89, &[8; 125]),
         frame(false, 0x80, &large[700..]),
-        frame(false, 0x88, b"\x03\xe8"),
-    ]
-    .concat();
+        frame(false, 0x88, close),
+    ];
+    let replies = [frame(true, 0x8A, b"ping"), frame(true, 0x8A, &[8; 125]), frame(true, 0x88, close)];
+    (large, input.concat(), replies.concat())
+}
+
+#[test]
+fn receiving_and_its_replies() {
+    let (large, wire, expected) = conversation(b"\x03\xe8");
     for most in [1, 3, 100, 10_000] {
         let mut socket = open(&wire, most);
         let mut seen = Vec::new();
@@ -84,9 +91,7 @@ fn receiving_and_its_replies() {
             None => false,
         });
         assert!(seen == [Seen::text("one"), Seen::binary(&large)], "pieces of {most}");
-        let expected =
-            [frame(true, 0x8A, b"ping"), frame(true, 0x8A, &[8; 125]), frame(true, 0x88, b"\x03\xe8")];
-        assert_eq!(output(socket), expected.concat());
+        assert_eq!(output(socket), expected);
     }
 }
 
