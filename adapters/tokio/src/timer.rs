@@ -153,13 +153,17 @@ mod tests {
             || tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let (first, second) = (build(), build());
         for _ in 0..20 {
-            let at = Alarm::now() + Duration::from_millis(1);
             let set = first.spawn(async move {
                 let mut alarm = Alarm::default();
-                assert!(poll_fn(|cx| Poll::Ready(alarm.poll_until(cx, at))).await.is_pending());
-                alarm
+                loop {
+                    // On a busy machine the time may have come before it is set.
+                    let at = Alarm::now() + Duration::from_millis(1);
+                    if poll_fn(|cx| Poll::Ready(alarm.poll_until(cx, at))).await.is_pending() {
+                        return (alarm, at);
+                    }
+                }
             });
-            let mut alarm = first.block_on(set).unwrap();
+            let (mut alarm, at) = first.block_on(set).unwrap();
             let waiting = second.spawn(async move {
                 poll_fn(|cx| alarm.poll_armed(cx)).await;
                 assert!(Alarm::now() >= at);
